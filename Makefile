@@ -1,0 +1,42 @@
+# make app    install into .venv and open the dashboard on the embedded demo survey
+# make test   install the test tools and run every test
+# make lint   ruff
+
+PYTHON ?= python3
+BIN := .venv/bin
+PORT ?= 5006
+
+.PHONY: app test lint demo clean
+
+app: .venv/.installed
+	$(BIN)/galam serve --port $(PORT) --show
+
+test: .venv/.installed-test
+	./tools/install_browser.sh
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lint: .venv/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The embedded demo survey, from nothing (see galam_explorer/survey/data/PROVENANCE.md).
+demo: .venv/.installed
+	$(BIN)/python tools/build_demo.py
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 app")'
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+.venv/.installed-test: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test,dev]"
+	touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache

@@ -1,0 +1,36 @@
+"""GalAM Explorer: how galaxies' ages and metallicities are read from spectra and images.
+
+The public names below are imported when first used, so that ``import
+galam_explorer`` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Explorer": "galam_explorer.app.layout",
+    "GalamError": "galam_explorer.errors",
+    "PreprocessConfig": "galam_explorer.config",
+    "SimulationConfig": "galam_explorer.config",
+    "build_app": "galam_explorer.app.layout",
+    "load_survey": "galam_explorer.survey",
+    "prepare_cutout": "galam_explorer.preprocess",
+    "prepare_spectrum": "galam_explorer.preprocess",
+    "prepare_survey": "galam_explorer.preprocess",
+}
+
+__all__ = [*sorted(_PUBLIC), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'galam_explorer' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
