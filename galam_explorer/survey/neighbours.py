@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from galam_explorer.survey.arms import Blobs, add_blobs
 from galam_explorer.survey.camera import NATIVE_SCALE, Seeing, flux_of
 from galam_explorer.survey.model import LightComponent
 from galam_explorer.survey.profiles import draw_components
-from galam_explorer.survey.structure import Blobs, add_blobs
 
 __all__ = ["Neighbour", "companion", "draw_neighbour", "draw_neighbours"]
 
@@ -93,9 +93,7 @@ def _field_galaxy(east: float, north: float, r: float, rng: np.random.Generator)
     return Neighbour("galaxy", east, north, mags, shape)
 
 
-def draw_neighbours(
-    half_width: float, density: float, rng: np.random.Generator
-) -> list[Neighbour]:
+def draw_neighbours(half_width: float, density: float, rng: np.random.Generator) -> list[Neighbour]:
     """Stars and galaxies of a random field.
 
     Counts per square degree: stars 3 500 to r = 22 with slope 0.16 a magnitude

@@ -128,9 +128,7 @@ def measure_target(components: Sequence[LightComponent], seeing: Seeing) -> Meas
     -------
     Measured
     """
-    reach = max(
-        part.half_light_radius * (6.0 if part.sersic_n < 2 else 8.0) for part in components
-    )
+    reach = max(part.half_light_radius * (6.0 if part.sersic_n < 2 else 8.0) for part in components)
     scale = 2 * (reach + 4.0) / _GRID
     r_plane = np.zeros((1, _GRID, _GRID))
     centre = ((_GRID - 1) / 2,) * 2

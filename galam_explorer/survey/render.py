@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from galam_explorer.errors import GalamError
+from galam_explorer.survey.arms import add_blobs, disc_blobs
 from galam_explorer.survey.camera import (
     NATIVE_SCALE,
     ZERO_POINT,
@@ -31,7 +32,6 @@ from galam_explorer.survey.neighbours import (
 )
 from galam_explorer.survey.photometry import ISOPHOTE, Measured, measure_target
 from galam_explorer.survey.profiles import draw_components
-from galam_explorer.survey.structure import add_blobs, disc_blobs
 
 __all__ = ["Rendered", "TruthPlanes", "render_cutout"]
 
