@@ -16,7 +16,6 @@ for ``spec-*.fits``. All wavelengths are vacuum.
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,8 +27,9 @@ from astropy.io import fits
 
 from galam_explorer.errors import GalamError
 from galam_explorer.records import LOGLAM_STEP, Galaxy, Spectrum
+from galam_explorer.survey.sdss_ids import id_from_name, spectrum_id
 
-__all__ = ["id_from_name", "read_spectrum_file", "spectrum_id"]
+__all__ = ["NotASpectrumError", "read_spectrum_file"]
 
 MAX_FILE_BYTES = 256 * 2**20
 MAX_TABLE_BYTES = 16 * 2**20
@@ -40,43 +40,14 @@ GRID_TOLERANCE = 5e-6
 """Largest departure of a pixel from the grid, dex; float32 rounding gives 2e-7."""
 SPEC_CLN = {1: "STAR", 2: "GALAXY", 3: "QSO", 4: "QSO", 5: "SKY", 6: "STAR", 7: "GALAXY"}
 
-_ABOUT = frozenset(
-    ("plate", "mjd", "fiberid", "plug_ra", "plug_dec", "ra", "dec", "z", "zwarning", "class")
-    + ("sn_median", "petromag", "petroth90")
-)
+_ABOUT = "plate mjd fiberid plug_ra plug_dec ra dec z zwarning class sn_median petromag petroth90"
 _BLOCK = 2880
 _AGAIN = "download the file again"
 _EXPECTED = "give an SDSS spec-PLATE-MJD-FIBER.fits or spSpec-MJD-PLATE-FIBER.fit file"
-_SPSPEC = re.compile(r"spspec-(\d{5})-(\d{1,6})-(\d{1,4})(?!\d)", re.IGNORECASE)
-_SPEC = re.compile(r"(?<![\d.])(\d{3,6})-(\d{5})-(\d{1,11})(?!\d)")
 
 
-def spectrum_id(plate: int, mjd: int, fiber: int) -> str:
-    """Galaxy id of an SDSS spectrum, zero-padded like its file: ``0266-51602-0001``."""
-    return f"{plate:04d}-{mjd:05d}-{fiber:04d}"
-
-
-def id_from_name(name: str) -> str | None:
-    """Galaxy id in a file name such as ``spec-0266-51602-0001.fits``, if there is one.
-
-    Parameters
-    ----------
-    name : str
-        File name; ``spSpec`` names have the MJD first, all others the plate.
-
-    Returns
-    -------
-    str or None
-        ``plate-mjd-fiber``, zero-padded.
-    """
-    if found := _SPSPEC.search(name):
-        mjd, plate, fiber = found.groups()
-    elif found := _SPEC.search(name):
-        plate, mjd, fiber = found.groups()
-    else:
-        return None
-    # A plate of six digits (SDSS-V fields) keeps its leading zeros.
-    return f"{plate.zfill(4)}-{mjd}-{fiber.zfill(4)}"
+class NotASpectrumError(GalamError):
+    """The file is sound FITS, but holds no SDSS spectrum."""
 
 
 def read_spectrum_file(path: str | Path) -> Galaxy:
@@ -98,9 +69,11 @@ def read_spectrum_file(path: str | Path) -> Galaxy:
 
     Raises
     ------
+    NotASpectrumError
+        If the file holds no table or image of an SDSS spectrum.
     GalamError
-        If the file is missing, cut short, not FITS, or not an SDSS spectrum
-        (no such table or columns, no pixels, another wavelength grid).
+        If the file is missing, cut short, not FITS, or its spectrum cannot be
+        used (columns missing, no pixels, another wavelength grid).
     """
     path = Path(path)
     _check_file(path)
@@ -155,7 +128,9 @@ def _read_hdus(hdus: fits.HDUList, path: Path) -> Galaxy:
     if coadd is None:
         named = next((hdu for hdu in tables if hdu.name == "COADD"), None)
         if named is None:
-            raise GalamError("no table with a spectrum (HDU COADD) in it", path, _EXPECTED)
+            raise NotASpectrumError(
+                "not a galaxy spectrum (no table with flux, loglam and ivar)", path, _EXPECTED
+            )
         missing = sorted({"flux", "loglam", "ivar"} - _names(named))
         raise GalamError(f"table COADD has no column {', '.join(missing)}", path, _AGAIN)
     spectrum = _spectrum_from_table(_data(coadd, path), path)
@@ -193,7 +168,7 @@ def _data(hdu: Any, path: Path) -> Any:
 
 
 def _first_row(data: fits.FITS_rec) -> dict[str, Any]:
-    wanted = [name for name in data.names if name.lower() in _ABOUT]
+    wanted = [name for name in data.names if name.lower() in _ABOUT.split()]
     return {name.lower(): data[name][0] for name in wanted} if len(data) else {}
 
 
