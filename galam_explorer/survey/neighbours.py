@@ -15,7 +15,7 @@ __all__ = ["Neighbour", "companion", "draw_neighbour", "draw_neighbours"]
 
 _FAINTEST = 22.8
 """r magnitude below the frames' detection limit: fainter sources are noise."""
-_DETAIL_MAG, _DETAIL_SIZE = 20.0, 1.5
+_DETAIL_MAG, _DETAIL_SIZE = 19.0, 1.5
 """Galaxies fainter in r and smaller in arcsec are drawn as sums of Gaussians."""
 # An exponential profile as concentric Gaussians: shares, and variances in units
 # of the squared half-light radius (Hogg & Lang 2013, the three narrowest merged).
@@ -67,7 +67,7 @@ def _star(east: float, north: float, r: float, rng: np.random.Generator) -> Neig
         r_i = 0.40 * g_r - 0.03 + rng.normal(0.0, 0.04)
     else:
         g_r = rng.normal(1.42, 0.07)
-        r_i = rng.uniform(0.6, 1.7)
+        r_i = min(1.9, 0.55 + rng.exponential(0.35))
     return Neighbour("star", east, north, (r + g_r, r, r - r_i))
 
 
@@ -125,6 +125,7 @@ def companion(
     target_mags: np.ndarray,
     target_size: float,
     reach: tuple[float, float],
+    fainter: float,
     rng: np.random.Generator,
 ) -> Neighbour:
     """A physical neighbour of the target: its redshift, so its family of colours.
@@ -137,11 +138,12 @@ def companion(
         The target's half-light radius, arcsec.
     reach : tuple of float
         Least and largest separation, arcsec.
+    fainter : float
+        Magnitudes by which it is fainter than the target.
     rng : Generator
     """
     separation = rng.uniform(*reach)
     angle = rng.uniform(0, 2 * np.pi)
-    fainter = rng.triangular(-0.3, 1.2, 3.8)
     g, r, i = target_mags + fainter
     bluer = rng.normal(0.0, 0.12)
     mags = (float(g + bluer), float(r), float(i - 0.4 * bluer))

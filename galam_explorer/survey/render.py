@@ -38,6 +38,9 @@ __all__ = ["Rendered", "TruthPlanes", "render_cutout"]
 _MARGIN = 6
 """Native pixels around the field, so that resampling never meets an edge."""
 _LARGEST_FRAME = 4096
+# Galaxies live in groups: how often members show around one, and how many in a
+# field 70 arcsec wide.
+_GROUP_PROBABILITY, _GROUP_MEMBERS = 0.4, 3.0
 # A neighbour blends when it puts at least this share of the target's light
 # inside the target's isophote, at this signal-to-noise, and stands out from the
 # target's own light there.
@@ -64,8 +67,8 @@ class Rendered:
 
     Parameters
     ----------
-    encoded : bytes
-        JPEG.
+    jpeg : bytes
+        The encoded image.
     scale : float
         Arcsec per pixel.
     petro_mag_r, petro_r90_r : float
@@ -81,7 +84,7 @@ class Rendered:
     planes : TruthPlanes, optional
     """
 
-    encoded: bytes
+    jpeg: bytes
     scale: float
     petro_mag_r: float
     petro_r90_r: float
@@ -102,32 +105,37 @@ class _Frame:
         return max(self.shape) / 2 * NATIVE_SCALE
 
 
-def _check(
-    components: Sequence[LightComponent], z: float, size: int, scale: float, probability: float
-) -> None:
-    """Raise `GalamError` on values that no cutout can be drawn from."""
+def _check_components(components: Sequence[LightComponent]) -> None:
+    """Raise `GalamError` on components that cannot be drawn."""
     if not components:
         raise GalamError("a galaxy needs at least one light component", "components")
     for part in components:
         numbers = (*part.mags, part.half_light_radius, part.sersic_n, part.position_angle)
         if not np.all(np.isfinite(numbers)):
-            raise GalamError("magnitudes, radius and angle must be finite", part.name)
+            raise GalamError("magnitudes, radius, index and angle must be finite", part.name)
         if part.half_light_radius <= 0 or not 0 < part.axis_ratio <= 1:
             raise GalamError("needs half_light_radius > 0 and 0 < axis_ratio <= 1", part.name)
         if not 0 <= part.young_fraction <= 1 or not 0.3 <= part.sersic_n <= 8:
             raise GalamError("needs 0 <= young_fraction <= 1, 0.3 <= sersic_n <= 8", part.name)
-    if not (np.isfinite(z) and z > 0):
-        raise GalamError(f"must be positive, not {z!r}", "z")
+
+
+def _check_options(z: float, size: int, scale: float, probability: float, density: float) -> None:
+    """Raise `GalamError` on options that no cutout can be drawn with."""
+    if not (np.isfinite(z) and 0 < z < 2):
+        raise GalamError(f"must lie between 0 and 2, not {z!r}", "z")
     if not isinstance(size, int | np.integer) or not 8 <= size <= 2048:
         raise GalamError(f"must be a whole number from 8 to 2048, not {size!r}", "size")
-    if not (np.isfinite(scale) and scale > 0 and size * scale / NATIVE_SCALE <= _LARGEST_FRAME):
+    if not (np.isfinite(scale) and 0 < scale <= _LARGEST_FRAME * NATIVE_SCALE / size):
+        widest = _LARGEST_FRAME * NATIVE_SCALE
         raise GalamError(
-            f"{scale!r} is no usable scale for {size} pixels",
+            f"{scale!r} arcsec per pixel cannot be drawn for {size} pixels",
             "scale",
-            f"choose arcsec per pixel above 0 with size x scale below {_LARGEST_FRAME * 0.396:.0f}",
+            f"choose a scale above 0 with scale x size up to {widest:.0f} arcsec",
         )
     if not 0 <= probability <= 1:
-        raise GalamError(f"must be between 0 and 1, not {probability!r}", "blend_probability")
+        raise GalamError(f"must lie between 0 and 1, not {probability!r}", "blend_probability")
+    if not 0 <= density <= 100:
+        raise GalamError(f"must lie between 0 and 100, not {density!r}", "neighbour_density")
 
 
 def _frame(size: int, scale: float, rng: np.random.Generator) -> _Frame:
@@ -221,10 +229,18 @@ def _neighbours(
 ) -> list[Neighbour]:
     """The field's sources, and perhaps a companion close to the target."""
     others = draw_neighbours(frame.half_width, density, rng)
+    mags = ZERO_POINT - 2.5 * np.log10(sum(flux_of(part.mags) for part in components))
+    edge = max(2.5, measured.isophote_a)
     if rng.random() < blend_probability:
-        mags = ZERO_POINT - 2.5 * np.log10(sum(flux_of(part.mags) for part in components))
-        reach = (max(1.2, 0.35 * measured.isophote_b), max(2.5, 1.0 * measured.isophote_a))
-        others.append(companion(mags, measured.petro_r50_r, reach, rng))
+        reach = (max(1.2, 0.35 * measured.isophote_b), edge)
+        fainter = rng.triangular(-0.3, 1.2, 3.8)
+        others.append(companion(mags, measured.petro_r50_r, reach, fainter, rng))
+    if rng.random() < _GROUP_PROBABILITY * min(density, 1.0):
+        # Members thin out as 1/r, the projected density of a group.
+        for _ in range(rng.poisson(_GROUP_MEMBERS * frame.half_width / 35.0)):
+            reach = (1.2 * edge, max(1.3 * edge, 1.2 * frame.half_width))
+            fainter = rng.triangular(0.5, 4.5, 5.0)
+            others.append(companion(mags, measured.petro_r50_r, reach, fainter, rng))
     return others
 
 
@@ -262,8 +278,8 @@ def render_cutout(
         Probability of a companion put close to the target, on top of chance
         overlaps with the field's sources.
     neighbour_density : float
-        Factor on the field's number counts; 0 leaves the target alone with its
-        possible companion.
+        Factor on the field's number counts, from 0 on; 0 leaves the target
+        alone with its possible companion.
     with_planes : bool
         Also return the noiseless r planes (they change nothing else).
 
@@ -276,7 +292,8 @@ def render_cutout(
     GalamError
         On components or options that no cutout can be drawn from.
     """
-    _check(components, z, size, scale, blend_probability)
+    _check_components(components)
+    _check_options(z, size, scale, blend_probability, neighbour_density)
     frame = _frame(size, scale, rng)
     seeing = draw_seeing(rng)
     measured = measure_target(components, seeing)
