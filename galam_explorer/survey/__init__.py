@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from galam_explorer.survey.store import Survey, SurveyWriter
+from galam_explorer.survey.store import Survey
+from galam_explorer.survey.writer import SurveyWriter
 
 __all__ = ["Survey", "SurveyWriter", "load_survey"]
 

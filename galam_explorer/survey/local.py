@@ -17,7 +17,8 @@ from galam_explorer.survey.images import decode_cutout
 from galam_explorer.survey.matching import ImageFile, ImageIndex, SkyIndex, plan_images
 from galam_explorer.survey.sdss_files import NotASpectrumError, read_spectrum_file
 from galam_explorer.survey.sdss_ids import id_from_name
-from galam_explorer.survey.store import Survey, SurveyWriter
+from galam_explorer.survey.store import Survey
+from galam_explorer.survey.writer import SurveyWriter
 
 __all__ = ["ImportReport", "import_folder", "read_image_file"]
 
@@ -229,16 +230,18 @@ class _Importer:
             self.report.leave(file, f"duplicate of id {galaxy.id}, already read from {source}")
         else:
             self.report.outcomes["spectrum"] += 1
-            self._note_pixels(galaxy, file)
+            self._note(galaxy, file)
             return galaxy
         return None
 
-    def _note_pixels(self, galaxy: Galaxy, file: Path) -> None:
+    def _note(self, galaxy: Galaxy, file: Path) -> None:
         bad = int(np.count_nonzero(~np.isfinite(galaxy.spectrum.flux)))
         if not galaxy.spectrum.good.any():
             self.report.notes.append(f"{file}: no pixel carries information")
         elif bad:
             self.report.notes.append(f"{file}: {bad} pixels without a finite flux, not used")
+        if not np.isfinite(galaxy.z):
+            self.report.notes.append(f"{file}: gives no redshift")
 
     def _from_spectra(self, paths: Sequence[Path]) -> Iterator[Galaxy]:
         galaxies, entries = [], []

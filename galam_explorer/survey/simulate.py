@@ -27,7 +27,8 @@ from galam_explorer.survey.populations import draw_galaxy, truth
 from galam_explorer.survey.render import render_cutout
 from galam_explorer.survey.spectra import fibre_spectrum
 from galam_explorer.survey.ssp import GRID_PATH
-from galam_explorer.survey.store import Survey, SurveyWriter
+from galam_explorer.survey.store import Survey
+from galam_explorer.survey.writer import SurveyWriter
 
 __all__ = ["galaxy_id", "simulate_galaxy", "simulate_survey"]
 

@@ -30,33 +30,15 @@ import pyarrow.parquet as pq
 
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy
-from galam_explorer.survey.atomic import write_text
+from galam_explorer.survey.header import read_header
 from galam_explorer.survey.schema import (
     ARRAY_COLUMNS,
     galaxies_from_table,
     table_from_galaxies,
-    write_shard_file,
 )
 
-__all__ = ["SCHEMA_VERSION", "SHARD_SIZE", "Shard", "Survey", "SurveyWriter", "iter_shard"]
+__all__ = ["Shard", "Survey", "iter_shard", "open_shard"]
 
-SCHEMA_VERSION = 1
-SHARD_SIZE = 500
-KINDS = ("simulated", "sdss", "local")
-UNITS = {
-    "ra": "deg (J2000)",
-    "dec": "deg (J2000)",
-    "sn_r": "median S/N per pixel, r band",
-    "petro_mag_r": "AB mag",
-    "petro_r90_r": "arcsec",
-    "cutout_scale": "arcsec/px",
-    "loglam0": "log10(vacuum Angstrom); step 1e-4",
-    "flux": "1e-17 erg/s/cm2/Angstrom",
-    "ivar": "(1e-17 erg/s/cm2/Angstrom)**-2",
-    "wdisp": "pixels of 1e-4 dex (1 sigma)",
-    "true_log_age": "log10(yr), light-weighted",
-    "true_m_h": "dex, light-weighted",
-}
 _CACHED_GROUPS = 32
 
 
@@ -74,7 +56,14 @@ class Shard:
         return self.path.stem
 
 
-def _open_shard(path: Path) -> Shard:
+def open_shard(path: Path) -> Shard:
+    """Read the footer of a shard.
+
+    Raises
+    ------
+    GalamError
+        If the file is missing, cut short or not Parquet.
+    """
     try:
         metadata = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
@@ -104,7 +93,7 @@ def _read(shard: Shard, **what: Any) -> pa.Table:
 
 def iter_shard(path: Path) -> Iterator[list[Galaxy]]:
     """Read a shard one row group (at most 32 galaxies) at a time."""
-    shard = _open_shard(Path(path))
+    shard = open_shard(Path(path))
     for group in range(shard.metadata.num_row_groups):
         yield galaxies_from_table(_read(shard, group=group))
 
@@ -130,7 +119,7 @@ class Survey:
 
     def __init__(self, path: str | Path, extra: Sequence[Galaxy] = ()) -> None:
         self.path = Path(path)
-        header = _read_header(self.path)
+        header = read_header(self.path)
         self.name: str = header["name"]
         self.kind: str = header["kind"]
         self.provenance: dict[str, Any] = header.get("provenance", {})
@@ -257,7 +246,7 @@ class Survey:
         self._group_starts: list[np.ndarray] = []
         for path in sorted((self.path / "shards").glob("part-*.parquet")):
             try:
-                shard = _open_shard(path)
+                shard = open_shard(path)
                 names = shard.metadata.schema.to_arrow_schema().names
                 columns = [name for name in names if name not in ARRAY_COLUMNS]
                 frame = _read(shard, columns=columns).to_pandas()
@@ -307,111 +296,3 @@ def _concatenate(frames: list[pd.DataFrame]) -> pd.DataFrame:
     catalog = pd.concat(full, ignore_index=True)
     first = [name for name in catalog.columns if not name.startswith("true_")]
     return catalog[first + sorted(set(catalog.columns) - set(first))]
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    file = path / "survey.json"
-    if not file.is_file():
-        raise GalamError(
-            "there is no survey here (no survey.json)",
-            path,
-            "make one with `galam simulate`, `galam import` or `galam fetch`, or use 'demo'",
-        )
-    try:
-        header = json.loads(file.read_text(encoding="utf-8"))
-        version = int(header["schema_version"])
-        header["name"], header["kind"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GalamError(f"not a survey description ({error})", file) from error
-    if version > SCHEMA_VERSION:
-        raise GalamError(
-            f"written by a newer version (schema {version})", file, "update galam-explorer"
-        )
-    return header
-
-
-class SurveyWriter:
-    """Creates a survey folder, or opens one to add to it.
-
-    Parameters
-    ----------
-    path : str or Path
-        The survey folder.
-    name : str
-        Shown in the dashboard.
-    kind : {"simulated", "sdss", "local"}
-        What the galaxies are.
-    provenance : dict, optional
-        JSON values that say how the survey was made. A survey that is there
-        must have the same kind and provenance.
-
-    Raises
-    ------
-    GalamError
-        If the folder holds something else, or cannot be written.
-    """
-
-    def __init__(
-        self, path: str | Path, name: str, kind: str, provenance: dict[str, Any] | None = None
-    ) -> None:
-        self.path = Path(path)
-        if kind not in KINDS:
-            raise GalamError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}", path)
-        header = {
-            "name": name,
-            "kind": kind,
-            "schema_version": SCHEMA_VERSION,
-            "provenance": json.loads(json.dumps(provenance or {})),
-            "units": UNITS,
-        }
-        if self.path.exists() and not self.path.is_dir():
-            raise GalamError("this is a file, not a folder", path, "choose another --out")
-        if (self.path / "survey.json").exists():
-            self._check_same(_read_header(self.path), header)
-            return
-        if self.path.is_dir() and any(self.path.iterdir()):
-            raise GalamError("the folder is not empty and not a survey", path, "choose another")
-        write_text(self.path / "survey.json", json.dumps(header, indent=2, sort_keys=True) + "\n")
-
-    def _check_same(self, old: dict[str, Any], new: dict[str, Any]) -> None:
-        for key in ("kind", "provenance"):
-            if old.get(key) != new[key]:
-                raise GalamError(
-                    f"a survey with another {key} is here already", self.path, "choose another"
-                )
-
-    def shard_path(self, index: int) -> Path:
-        """Path of shard number `index`."""
-        return self.path / "shards" / f"part-{index:05d}.parquet"
-
-    def has_shard(self, index: int) -> bool:
-        """Whether shard `index` is there and whole, so that it can be skipped."""
-        try:
-            _open_shard(self.shard_path(index))
-        except GalamError:
-            return False
-        return True
-
-    def write_shard(self, index: int, galaxies: Sequence[Galaxy]) -> Path:
-        """Write shard `index` atomically, replacing it if it is there.
-
-        Raises
-        ------
-        GalamError
-            On repeated or empty ids, or if the disk is full.
-        """
-        write_shard_file(self.shard_path(index), galaxies)
-        return self.shard_path(index)
-
-    def append(self, galaxies: Iterable[Galaxy]) -> int:
-        """Add galaxies in new shards of `SHARD_SIZE`; the number written."""
-        numbers = [int(p.stem[5:]) for p in (self.path / "shards").glob("part-*.parquet")]
-        index, batch, written = max(numbers, default=-1) + 1, [], 0
-        for galaxy in galaxies:
-            batch.append(galaxy)
-            if len(batch) == SHARD_SIZE:
-                self.write_shard(index, batch)
-                index, written, batch = index + 1, written + len(batch), []
-        if batch:
-            self.write_shard(index, batch)
-        return written + len(batch)
