@@ -10,7 +10,16 @@ from dataclasses import dataclass
 import galsim
 import numpy as np
 
-__all__ = ["BANDS", "NATIVE_SCALE", "ZERO_POINT", "Seeing", "draw_seeing", "flux_of", "read_noise"]
+__all__ = [
+    "BANDS",
+    "NATIVE_SCALE",
+    "ZERO_POINT",
+    "Seeing",
+    "draw_seeing",
+    "flux_of",
+    "frame_noise",
+    "sky_noise",
+]
 
 BANDS = ("g", "r", "i")
 NATIVE_SCALE = 0.396
@@ -62,7 +71,7 @@ def draw_seeing(rng: np.random.Generator) -> Seeing:
     """Seeing and sky of one field, scattered as they are over the survey."""
     fwhm = _FWHM_R * np.exp(_FWHM_SCATTER * rng.standard_normal()) * _FWHM_RATIO
     fwhm = fwhm * np.exp(0.03 * rng.standard_normal(3))
-    sky = _SKY + 0.15 * rng.standard_normal(3)
+    sky = _SKY + 0.2 * rng.standard_normal(3)
     return Seeing(tuple(map(float, fwhm)), tuple(map(float, sky)))
 
 
@@ -71,7 +80,22 @@ def flux_of(mags: tuple[float, ...] | np.ndarray) -> np.ndarray:
     return 10.0 ** (-0.4 * (np.asarray(mags, dtype=float) - ZERO_POINT))
 
 
-def read_noise(planes: np.ndarray, seeing: Seeing, rng: np.random.Generator) -> np.ndarray:
+def _sigma(planes: np.ndarray, seeing: Seeing) -> np.ndarray:
+    """Noise of every pixel, nMgy; `planes` (3, ...) are sources without sky."""
+    shape = (3,) + (1,) * (planes.ndim - 1)
+    per_count = _NMGY_PER_COUNT.reshape(shape)
+    sky = flux_of(seeing.sky).reshape(shape) * NATIVE_SCALE**2
+    counts = (np.maximum(planes, 0.0) + sky) / per_count
+    variance = counts / _GAIN.reshape(shape) + _DARK_VARIANCE.reshape(shape)
+    return np.sqrt(variance) * per_count
+
+
+def sky_noise(seeing: Seeing) -> np.ndarray:
+    """Noise of a native pixel of blank sky in g, r, i, nMgy, shape (3,)."""
+    return _sigma(np.zeros(3), seeing)
+
+
+def frame_noise(planes: np.ndarray, seeing: Seeing, rng: np.random.Generator) -> np.ndarray:
     """Photon noise of sources and sky, and detector noise.
 
     Parameters
@@ -87,8 +111,4 @@ def read_noise(planes: np.ndarray, seeing: Seeing, rng: np.random.Generator) -> 
         Zero-mean noise in nMgy. With hundreds of sky electrons in every pixel
         the Gaussian limit of Poisson's law is exact enough.
     """
-    per_count = _NMGY_PER_COUNT[:, None, None]
-    sky = flux_of(seeing.sky)[:, None, None] * NATIVE_SCALE**2
-    counts = (np.maximum(planes, 0.0) + sky) / per_count
-    variance = counts / _GAIN[:, None, None] + _DARK_VARIANCE[:, None, None]
-    return rng.standard_normal(planes.shape) * np.sqrt(variance) * per_count
+    return rng.standard_normal(planes.shape) * _sigma(planes, seeing)

@@ -111,7 +111,7 @@ def draw_neighbours(half_width: float, density: float, rng: np.random.Generator)
     """
     area = (2 * half_width / 3600) ** 2 * density
     found = []
-    richness = np.exp(0.5 * rng.standard_normal())
+    richness = np.exp(0.65 * rng.standard_normal())
     stars = rng.poisson(3500 * 10 ** (0.16 * (_FAINTEST - 22)) * area * richness)
     for r in _magnitudes(stars, 0.16, 13.5, _FAINTEST, rng):
         found.append(_star(*rng.uniform(-half_width, half_width, 2), float(r), rng))

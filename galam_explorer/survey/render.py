@@ -9,13 +9,14 @@ import numpy as np
 
 from galam_explorer.errors import GalamError
 from galam_explorer.survey.arms import add_blobs, disc_blobs
+from galam_explorer.survey.blending import add_neighbours
 from galam_explorer.survey.camera import (
     NATIVE_SCALE,
     ZERO_POINT,
     Seeing,
     draw_seeing,
     flux_of,
-    read_noise,
+    frame_noise,
 )
 from galam_explorer.survey.colour import (
     encode_jpeg,
@@ -27,10 +28,9 @@ from galam_explorer.survey.model import LightComponent
 from galam_explorer.survey.neighbours import (
     Neighbour,
     companion,
-    draw_neighbour,
     draw_neighbours,
 )
-from galam_explorer.survey.photometry import ISOPHOTE, Measured, measure_target
+from galam_explorer.survey.photometry import Measured, measure_target
 from galam_explorer.survey.profiles import draw_components
 
 __all__ = ["Rendered", "TruthPlanes", "render_cutout"]
@@ -40,11 +40,7 @@ _MARGIN = 6
 _LARGEST_FRAME = 4096
 # Galaxies live in groups: how often members show around one, and how many in a
 # field 70 arcsec wide.
-_GROUP_PROBABILITY, _GROUP_MEMBERS = 0.4, 3.0
-# A neighbour blends when it puts at least this share of the target's light
-# inside the target's isophote, at this signal-to-noise, and stands out from the
-# target's own light there.
-_BLEND_SHARE, _BLEND_SN, _BLEND_CONTRAST = 0.01, 8.0, 0.25
+_GROUP_PROBABILITY, _GROUP_MEMBERS = 0.5, 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,53 +168,6 @@ def _draw_target(
     return planes
 
 
-def _blends(
-    light: np.ndarray, target: np.ndarray, inside: np.ndarray, noise: float, total: float
-) -> bool:
-    """Whether one neighbour's r light really overlaps the target's.
-
-    `light` and `target` are (h, w) on the neighbour's stamp, `inside` the
-    target's isophote there; `noise` is one pixel's, `total` the target's light
-    inside its isophote, all nMgy.
-    """
-    if not inside.any():
-        return False
-    overlap = light[inside].sum()
-    peak = np.where(inside, light, 0.0).argmax()
-    return bool(
-        overlap >= _BLEND_SHARE * total
-        and overlap >= _BLEND_SN * noise * np.sqrt(max(12, (light[inside] > noise / 2).sum()))
-        and light.flat[peak] >= _BLEND_CONTRAST * target.flat[peak]
-    )
-
-
-def _draw_others(
-    others: Sequence[Neighbour], target: np.ndarray, frame: _Frame, seeing: Seeing
-) -> tuple[np.ndarray, dict[str, float]]:
-    """Planes of all neighbours, and whether they blend with the target's planes."""
-    planes = np.zeros_like(target)
-    limit = 10.0 ** (-0.4 * (ISOPHOTE - ZERO_POINT)) * NATIVE_SCALE**2
-    inside = target[1] > limit
-    total = float(target[1][inside].sum())
-    noise = float(np.sqrt(flux_of(seeing.sky[1]) * NATIVE_SCALE**2 * 0.0051 / 4.7))
-    blended, count = False, 0
-    for neighbour in others:
-        drawn = draw_neighbour(neighbour, frame.shape, frame.centre, seeing)
-        if drawn is None:
-            continue
-        stamp, where = drawn
-        planes[(slice(None), *where)] += stamp
-        count += 1
-        blended |= _blends(stamp[1], target[1][where], inside[where], noise, total)
-    extra = float(planes[1][inside].sum())
-    contamination = extra / (extra + total) if total > 0 else 0.0
-    return planes, {
-        "true_blended": float(blended),
-        "true_neighbours": float(count),
-        "true_contamination": contamination,
-    }
-
-
 def _neighbours(
     components: Sequence[LightComponent],
     measured: Measured,
@@ -299,9 +248,9 @@ def render_cutout(
     measured = measure_target(components, seeing)
     target = _draw_target(components, z, frame, seeing, rng)
     others = _neighbours(components, measured, frame, blend_probability, neighbour_density, rng)
-    planes, truth = _draw_others(others, target, frame, seeing)
+    planes, truth = add_neighbours(others, target, frame.centre, seeing)
     light = target + planes
-    rgb = frame_to_rgb(light + read_noise(light, seeing, rng))
+    rgb = frame_to_rgb(light + frame_noise(light, seeing, rng))
     cutout = store_and_resample(rgb, frame.centre, frame.width, size)
     truth |= {
         "true_isophote_a": measured.isophote_a,
