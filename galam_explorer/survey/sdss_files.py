@@ -41,6 +41,7 @@ GRID_TOLERANCE = 5e-6
 SPEC_CLN = {1: "STAR", 2: "GALAXY", 3: "QSO", 4: "QSO", 5: "SKY", 6: "STAR", 7: "GALAXY"}
 
 _ABOUT = "plate mjd fiberid plug_ra plug_dec ra dec z zwarning class sn_median petromag petroth90"
+_NEEDED = {"flux", "loglam", "ivar"}
 _BLOCK = 2880
 _AGAIN = "download the file again"
 _EXPECTED = "give an SDSS spec-PLATE-MJD-FIBER.fits or spSpec-MJD-PLATE-FIBER.fit file"
@@ -123,19 +124,19 @@ def _read_hdus(hdus: fits.HDUList, path: Path) -> Galaxy:
     header = hdus[0].header
     if header.get("NAXIS") == 2 and "COEFF0" in header:
         return _read_spspec(hdus[0], path)
-    tables = list(_tables(hdus))
-    coadd = next((hdu for hdu in tables if {"flux", "loglam", "ivar"} <= _names(hdu)), None)
-    if coadd is None:
-        named = next((hdu for hdu in tables if hdu.name == "COADD"), None)
-        if named is None:
-            raise NotASpectrumError(
-                "not a galaxy spectrum (no table with flux, loglam and ivar)", path, _EXPECTED
-            )
-        missing = sorted({"flux", "loglam", "ivar"} - _names(named))
-        raise GalamError(f"table COADD has no column {', '.join(missing)}", path, _AGAIN)
-    spectrum = _spectrum_from_table(_data(coadd, path), path)
-    about = next((hdu for hdu in tables if {"z", "zwarning"} <= _names(hdu)), None)
-    row = {} if about is None else _first_row(_data(about, path))
+    spectrum, row = None, {}
+    for hdu in _tables(hdus):
+        names = _names(hdu)
+        if spectrum is None and (names >= _NEEDED or hdu.name == "COADD"):
+            if missing := sorted(_NEEDED - names):
+                text = f"table {hdu.name} has no column {', '.join(missing)}"
+                raise GalamError(text, path, _AGAIN)
+            spectrum = _spectrum_from_table(_data(hdu, path), path)
+        elif not row and {"z", "zwarning"} <= names:
+            row = _first_row(_data(hdu, path))
+    if spectrum is None:
+        text = "not a galaxy spectrum (no table with flux, loglam and ivar)"
+        raise NotASpectrumError(text, path, _EXPECTED)
     return _galaxy(row, header, spectrum, path)
 
 
@@ -163,7 +164,8 @@ def _data(hdu: Any, path: Path) -> Any:
         text = f"HDU {hdu.name} claims {size / 2**20:.0f} MB, too much for one spectrum"
         raise GalamError(text, path, _EXPECTED)
     if hdu.fileinfo()["datLoc"] + size > path.stat().st_size:
-        raise GalamError(f"the file is cut short inside HDU {hdu.name}", path, _AGAIN)
+        text = f"the file ends inside HDU {hdu.name} (cut short, or its header is wrong)"
+        raise GalamError(text, path, _AGAIN)
     return hdu.data
 
 
