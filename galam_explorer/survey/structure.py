@@ -61,9 +61,7 @@ def _node_weights(half_light_radius: float, sersic_n: float, axis_ratio: float) 
     position = np.clip((packets - nodes[0]) / (nodes[1] - nodes[0]), 0, len(nodes) - 1.001)
     lower = position.astype(int)
     share = position - lower
-    weights = np.bincount(lower, 1 - share, len(nodes)) + np.bincount(
-        lower + 1, share, len(nodes)
-    )
+    weights = np.bincount(lower, 1 - share, len(nodes)) + np.bincount(lower + 1, share, len(nodes))
     return weights / len(packets)
 
 
@@ -81,7 +79,8 @@ def growth(half_light_radius: float, sersic_n: float, axis_ratio: float) -> np.n
     ndarray, shape (91,)
         One value an aperture radius of the module's grid; the last is the fibre.
     """
-    return _aperture_table() @ _node_weights(half_light_radius, sersic_n, axis_ratio)
+    weights = _node_weights(half_light_radius, sersic_n, axis_ratio)
+    return np.einsum("ij,j->i", _aperture_table(), weights)
 
 
 def fibre_fraction(curve: np.ndarray) -> float:
