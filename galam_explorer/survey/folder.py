@@ -150,10 +150,10 @@ def _sort_file(
     path: Path, folder: Path, root: Path, found: FolderFiles, report: ImportReport
 ) -> None:
     file, suffix = path.relative_to(folder), path.suffix.lower()
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
-        report.leave(file, "a link that leads out of the folder")
-    elif not _is_regular(path):
+    if not _is_regular(path):
         report.leave(file, "not a regular file, or a broken link")
+    elif path.is_symlink() and not path.resolve().is_relative_to(root):
+        report.leave(file, "a link that leads out of the folder")
     elif suffix in SPECTRUM_SUFFIXES:
         found.spectra.append(path)
     elif suffix in IMAGE_SUFFIXES:
