@@ -84,6 +84,29 @@ def test_images_join_spectra_by_position(folder: Path, out: Path) -> None:
     assert (alone.origin, alone.ra, alone.dec) == ("local", 10.0007, 0.0)
 
 
+def test_two_spectra_of_one_galaxy_share_its_image(folder: Path, out: Path) -> None:
+    for fiber, ra in ((1, 10.5), (2, 10.5001), (3, 20.5), (4, 20.5001)):
+        spec(folder, fiber, PLUG_RA=ra, PLUG_DEC=1.25)
+    write_picture(folder / "10.5000_1.2500.jpg")
+    (folder / "20.5000_1.2500.jpg").write_bytes(b"\xff\xd8\xff damaged")
+    report, survey = run(folder, out)
+    assert report.outcomes == {"spectrum": 4, "image by position": 1, "bad": 1}
+    assert [survey[f"0266-51602-000{f}"].cutout is not None for f in (1, 2, 3, 4)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_an_image_that_names_another_spectrum_is_not_taken(folder: Path, out: Path) -> None:
+    spec(folder, 1, PLUG_RA=10.5, PLUG_DEC=1.25)
+    write_picture(folder / "0266-51602-0002_10.5000_1.2500.jpg")
+    report, survey = run(folder, out)
+    assert report.outcomes == {"spectrum": 1, "image alone": 1}
+    assert survey["0266-51602-0001"].cutout is None
+
+
 def test_images_join_spectra_by_a_catalogue(folder: Path, out: Path) -> None:
     spec(folder, 1)
     spec(folder, 2)

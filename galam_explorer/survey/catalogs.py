@@ -1,13 +1,12 @@
 """Reading catalogues of galaxies: CSV, ECSV, VOTable and FITS tables.
 
-Columns are found by their usual names in any case (see `COLUMNS`). Ids stay
-text from the first byte to the last: SDSS's 64-bit ids do not survive a float.
+Columns are found by their usual names in any case, see
+`galam_explorer.survey.catalog_rows.COLUMNS`.
 """
 
 from __future__ import annotations
 
 import csv
-import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,11 +16,15 @@ from typing import Any
 import numpy as np
 
 from galam_explorer.errors import GalamError
-from galam_explorer.survey.sdss_ids import id_from_name, id_from_specobjid, spectrum_id
+from galam_explorer.survey.catalog_rows import (
+    CatalogEntry,
+    NotACatalogError,
+    find_columns,
+    make_entry,
+)
 
 __all__ = [
     "CATALOG_SUFFIXES",
-    "COLUMNS",
     "Catalog",
     "CatalogEntry",
     "NotACatalogError",
@@ -38,69 +41,7 @@ CATALOG_SUFFIXES = {
     ".fit": "fits",
 }
 
-COLUMNS = {
-    "id": "id galaxy_id name object specobjid objid dr7objid dr8objid bestobjid asset_id source_id",
-    "file": "file filename file_name image image_file image_name jpg jpeg png cutout "
-    "spectrum spectrum_file spec_file fits path",
-    "ra": "_raj2000 ra raj2000 ra_deg radeg ra_j2000 plug_ra raobj",
-    "dec": "_dej2000 dec dej2000 decj2000 dec_deg decdeg dec_j2000 plug_dec decobj",
-    "z": "redshift z_spec zspec specz z_sp z",
-    "z_warning": "zwarning z_warning zwarn",
-    "sn_r": "sn_r snmedian_r sn_median_r",
-    "petro_mag_r": "petromag_r petro_mag_r petromagr",
-    "petro_r90_r": "petror90_r petro_r90_r petror90r petrorad90_r petroth90_r",
-    "spec_class": "class spec_class specclass",
-    "scale": "cutout_scale scale pixel_scale pixscale arcsec_per_pixel",
-}
-"""Accepted names (lower case) of each quantity, the preferred one first.
-
-A column of five numbers is split as u, g, r, i, z: its r becomes ``name_r``.
-"""
-
-_NUMBERS = ("ra", "dec", "z", "z_warning", "sn_r", "petro_mag_r", "petro_r90_r", "scale")
-_EMPTY = {"", "-", "--", "null", "none", "nan", "n/a", "na", "masked"}
-_ROUNDED = re.compile(r"[+-]?\d+(\.\d*)?e[+-]?\d+|[+-]?\d{16,}\.\d*", re.IGNORECASE)
-_BANDS = {"u", "g", "r", "i", "z"}
 _R_BAND = 2
-
-
-class NotACatalogError(GalamError):
-    """A table without any column of ids, file names or positions."""
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogEntry:
-    """One usable row.
-
-    Parameters
-    ----------
-    row : int
-        Number of the row, the first below the header is 1.
-    keys : tuple of str
-        Every id in the row; the first is the galaxy's. ``plate-mjd-fiber`` comes
-        first if the row says it, be it inside a specObjID.
-    files : tuple of str
-        File names (without folders) that the row gives.
-    ra, dec : float
-        J2000 degrees, NaN where unknown, as are all numbers.
-    z, z_warning, sn_r, petro_mag_r, petro_r90_r, spec_class
-        As in `galam_explorer.records.Galaxy`.
-    scale : float
-        Of the image, arcsec per pixel.
-    """
-
-    row: int
-    keys: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    ra: float = float("nan")
-    dec: float = float("nan")
-    z: float = float("nan")
-    z_warning: float = float("nan")
-    sn_r: float = float("nan")
-    petro_mag_r: float = float("nan")
-    petro_r90_r: float = float("nan")
-    scale: float = float("nan")
-    spec_class: str = ""
 
 
 @dataclass
@@ -169,9 +110,11 @@ def read_catalog(path: str | Path, into: Catalog | None = None) -> Catalog:
         raise GalamError(f"unknown catalogue format {path.suffix!r}", path, f"known: {known}")
     rows = _csv_rows(path, catalog) if kind == "csv" else _table_rows(path, kind)
     names = next(rows)
-    columns = _find_columns([str(name) for name in names], path)
+    columns = find_columns([str(name) for name in names], path)
     for number, values in enumerate(rows, 1):
-        entry = _entry(number, dict(zip(names, values, strict=False)), columns, path, catalog)
+        entry = make_entry(
+            number, dict(zip(names, values, strict=False)), columns, path.name, catalog.problems
+        )
         if entry is not None:
             catalog.add(entry, path.name)
     return catalog
@@ -201,14 +144,17 @@ def _csv_rows(path: Path, catalog: Catalog) -> Iterator[list[str]]:
 
 def _table_rows(path: Path, kind: str) -> Iterator[Iterable[Any]]:
     """The header and the rows of what astropy.table reads, angles in degrees."""
+    from astropy.io import fits
     from astropy.table import Table
 
-    formats = {"ecsv": "ascii.ecsv", "votable": "votable", "fits": "fits"}
-    options: dict[str, Any] = {"memmap": False} if kind == "fits" else {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            table = Table.read(path, format=formats[kind], **options)
+            if kind == "fits":  # astropy leaves damaged files open
+                with open(path, "rb") as stream, fits.open(stream, memmap=False) as hdus:
+                    table = Table.read(hdus, format="fits")
+            else:
+                table = Table.read(path, format={"ecsv": "ascii.ecsv"}.get(kind, kind))
     except Exception as error:
         # The three readers raise anything on bad files.
         text = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -230,104 +176,3 @@ def _column(table: Any, name: str) -> tuple[str, list[Any]] | None:
     if values.dtype.kind == "f" and str(unit) in ("rad", "hourangle"):
         values = values * unit.to("deg")
     return name, values.tolist()
-
-
-def _find_columns(names: list[str], path: Path) -> dict[str, list[str]]:
-    """The file's column names for each quantity, the preferred first."""
-    lower = {name.strip().lower(): name for name in reversed(names)}
-    found = {
-        quantity: [lower[alias] for alias in aliases.split() if alias in lower]
-        for quantity, aliases in COLUMNS.items()
-    }
-    if set(lower) >= _BANDS:  # with u, g, r and i beside it, z is a magnitude
-        found["z"] = [name for name in found["z"] if name.strip().lower() != "z"]
-    identity = [lower.get("plate"), lower.get("mjd"), lower.get("fiberid", lower.get("fiber"))]
-    found["identity"] = [name for name in identity if name] if all(identity) else []
-    if not (found["id"] or found["file"] or found["identity"] or (found["ra"] and found["dec"])):
-        raise NotACatalogError(
-            "no column of ids, file names or positions",
-            path,
-            "name columns 'id', 'file', or 'ra' and 'dec' (degrees)",
-        )
-    return found
-
-
-def _entry(
-    number: int,
-    row: dict[str, Any],
-    columns: dict[str, list[str]],
-    path: Path,
-    catalog: Catalog,
-) -> CatalogEntry | None:
-    if not row:
-        return None
-    where = f"{path.name}, row {number}"
-    values: dict[str, Any] = _numbers(row, columns, where, catalog.problems)
-    for name in columns["spec_class"][:1]:
-        values["spec_class"] = _text(row[name])
-    keys = _keys(row, columns, where, catalog.problems)
-    files = [_text(row[name]).replace("\\", "/") for name in columns["file"]]
-    files = [name.rpartition("/")[2] for name in files if name]
-    if not (keys or files or np.isfinite(values.get("ra", np.nan))):
-        catalog.problems.append(f"{where}: no id, file name or position; left out")
-        return None
-    return CatalogEntry(number, tuple(dict.fromkeys(keys)), tuple(files), **values)
-
-
-def _numbers(
-    row: dict[str, Any], columns: dict[str, list[str]], where: str, problems: list[str]
-) -> dict[str, float]:
-    """The row's numbers; what cannot be is NaN."""
-    values = {
-        quantity: _number(row[columns[quantity][0]], f"{where}, {columns[quantity][0]}", problems)
-        for quantity in _NUMBERS
-        if columns[quantity]
-    }
-    for quantity in ("petro_mag_r", "petro_r90_r", "scale", "sn_r"):
-        if values.get(quantity, 1.0) <= 0:  # SDSS writes -9999 for unknown
-            values[quantity] = float("nan")
-    ra, dec = values.get("ra", float("nan")), values.get("dec", float("nan"))
-    if not (0 <= ra <= 360 and -90 <= dec <= 90):
-        if np.isfinite(ra) and np.isfinite(dec):
-            problems.append(f"{where}: ({ra:g}, {dec:g}) is no position in degrees")
-        values["ra"] = values["dec"] = float("nan")
-    return values
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    text = text.strip()
-    return "" if text.lower() in _EMPTY else text
-
-
-def _number(value: Any, where: str, problems: list[str]) -> float:
-    """A float; NaN for an empty cell, and NaN with a problem for other text."""
-    text = _text(value)
-    try:
-        number = float(text) if text else float("nan")
-    except ValueError:
-        problems.append(f"{where}: {text[:40]!r} is not a number")
-        return float("nan")
-    return number if np.isfinite(number) else float("nan")
-
-
-def _keys(
-    row: dict[str, Any], columns: dict[str, list[str]], where: str, problems: list[str]
-) -> list[str]:
-    keys: list[str] = []
-    if columns["identity"]:
-        parts = [_text(row[name]) for name in columns["identity"]]
-        if all(part.isdecimal() for part in parts):
-            keys.append(spectrum_id(*(int(part) for part in parts)))
-    for name in columns["id"]:
-        text = _text(row[name])
-        if isinstance(row[name], float) or _ROUNDED.fullmatch(text):
-            if text:
-                problems.append(f"{where}, {name}: {text} is a rounded number; not used as id")
-        elif text:
-            if name.strip().lower() == "specobjid" and (decoded := id_from_specobjid(text)):
-                keys.insert(0, decoded)
-            keys += [key for key in (id_from_name(text), text) if key]
-    return keys

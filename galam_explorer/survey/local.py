@@ -203,9 +203,10 @@ class _Importer:
         try:
             return read_image_file(image.path, known if np.isfinite(known) else self.scale)
         except GalamError as error:
-            self._settled.add(image)
-            self.report.fail(image.file, error)
-            self._step()
+            if image not in self._settled:  # two spectra of one galaxy share its image
+                self._settled.add(image)
+                self.report.fail(image.file, error)
+                self._step()
             return None
 
     def _read(self, path: Path) -> Galaxy | None:

@@ -82,7 +82,10 @@ def read_spectrum_file(path: str | Path) -> Galaxy:
         # astropy warns about odd cards and padding that do not concern the data.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
+            with (
+                open(path, "rb") as stream,
+                fits.open(stream, memmap=False, lazy_load_hdus=True) as hdus,
+            ):
                 return _read_hdus(hdus, path)
     except GalamError:
         raise
