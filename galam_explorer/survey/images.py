@@ -20,7 +20,7 @@ MIN_SIDE = 16
 """Smallest accepted side: below it there is no galaxy to find, px."""
 MAX_DRAFT_SIDE = 13_000  # Pillow itself refuses files above 179 million pixels.
 DRAFT_SIDE = 1024
-FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "MPO", "PPM")
+FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM")
 
 
 def decode_cutout(cutout: Cutout | bytes, where: str = "") -> np.ndarray:
@@ -78,7 +78,7 @@ def _check_size(image: ImageFile.ImageFile, where: str) -> None:
         raise GalamError(
             f"the image has {width}×{height} px; at least {MIN_SIDE} px a side are needed", where
         )
-    baseline = image.format == "JPEG" and not image.info.get("progressive")
+    baseline = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
     if baseline and 2 * DRAFT_SIDE < max(width, height) <= MAX_DRAFT_SIDE:
         # libjpeg decodes at 1/2, 1/4 or 1/8 of the size without the full image;
         # a progressive file would still hold all its coefficients in memory.
