@@ -108,7 +108,8 @@ def _arm_points(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
     style = rng.random()
     arms = 2 if style < 0.5 else int(rng.integers(3, 5)) if style < 0.65 else 0
     pitch = np.deg2rad(rng.uniform(9, 28)) * rng.choice([-1, 1])
-    radius = np.clip(rng.gamma(3.2, 0.62, n), 0.35, 6.0)
+    # A smooth exponential disc would be gamma(2, 1): arms leave its centre free.
+    radius = np.clip(rng.gamma(2.4, 0.86, n), 0.3, 7.0)
     if arms:
         start = rng.uniform(0, 2 * np.pi) + 2 * np.pi / arms * rng.integers(0, arms, n)
         scatter = rng.uniform(0.12, 0.35) * rng.standard_normal(n)
@@ -116,8 +117,8 @@ def _arm_points(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
         # Flocculent: many short pieces of arms, each with its own phase.
         pieces = rng.uniform(0, 2 * np.pi, 14)
         which = rng.integers(0, 14, n)
-        middle = rng.gamma(5, 0.36, 14)
-        radius = np.clip(middle[which] + 0.35 * rng.standard_normal(n), 0.2, 6.0)
+        middle = rng.gamma(2.8, 0.74, 14)
+        radius = np.clip(middle[which] + 0.35 * rng.standard_normal(n), 0.2, 7.0)
         start = pieces[which] - np.log(np.maximum(middle, 0.3))[which] / np.tan(pitch)
         scatter = 0.22 * rng.standard_normal(n)
     return radius, start + scatter + np.log(radius) / np.tan(pitch)
