@@ -37,7 +37,7 @@ _LOG_MASS = np.linspace(7.6, 12.1, 181)
 # pairs of (density per Mpc³ and dex at the knee, faint-end slope); log knee 10.67.
 _MASS_FUNCTIONS = {False: ((1.01e-3, -1.40),), True: ((3.41e-3, -0.52), (0.126e-3, -1.56))}
 _LOG_KNEE = 10.67
-_BRIGHTEST_MASS_TO_LIGHT = {False: -0.35, True: 0.10}
+_BRIGHTEST_MASS_TO_LIGHT = {False: -0.5, True: 0.10}
 """log10 of the smallest mass-to-light in r that is proposed, solar."""
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Cosmology",
     "PhotometricBank",
     "attenuation_curve",
+    "foreground_curve",
     "load_cosmology",
     "load_photometric_bank",
     "slab_attenuation",
@@ -29,6 +30,8 @@ __all__ = [
 
 TRUTH_BAND = (5070.0, 5950.0)
 """Rest-frame Å in which true ages and metallicities are weighted by light."""
+_CCM_A = (1, 0.17699, -0.50447, -0.02427, 0.72085, 0.01979, -0.77530, 0.32999)
+_CCM_B = (0, 1.41338, 2.28305, 1.07233, -5.38434, -0.62251, 5.30260, -2.09002)
 _BIN = 8.0
 _BANK_RANGE = (2760.0, 8888.0)
 
@@ -45,6 +48,23 @@ def attenuation_curve(wavelength: np.ndarray) -> np.ndarray:
     blue = 2.659 * (-2.156 + 1.509 * inverse - 0.198 * inverse**2 + 0.011 * inverse**3)
     red = 2.659 * (-1.857 + 1.040 * inverse)
     return (np.where(inverse > 1 / 0.63, blue, red) + 4.05) / 4.05
+
+
+def foreground_curve(wavelength: np.ndarray) -> np.ndarray:
+    """A(lambda)/A_V of the Milky Way, R_V = 3.1.
+
+    Cardelli, Clayton & Mathis (1989, ApJ 345, 245), Eqs. 2 and 3.
+
+    Parameters
+    ----------
+    wavelength : ndarray
+        Observed Å, 3100-20000.
+    """
+    x = 1e4 / np.asarray(wavelength, dtype=float)
+    a = np.polynomial.polynomial.polyval(x - 1.82, _CCM_A)
+    b = np.polynomial.polynomial.polyval(x - 1.82, _CCM_B)
+    infrared = (0.574 - 0.527 / 3.1) * x**1.61
+    return np.where(x < 1.1, infrared, a + b / 3.1)
 
 
 def transmission(curve: np.ndarray, a_v: float) -> np.ndarray:
@@ -130,7 +150,9 @@ class PhotometricBank:
         stars = np.einsum("k,kn->n", mass_weights.ravel(), self.flux)
         return stars * transmission(self.curve, a_v)
 
-    def maggies(self, light: np.ndarray, lines: np.ndarray, z: float) -> np.ndarray:
+    def maggies(
+        self, light: np.ndarray, lines: np.ndarray, z: float, foreground_a_v: float = 0.0
+    ) -> np.ndarray:
         """Apparent AB fluxes through g, r, i.
 
         Parameters
@@ -140,6 +162,8 @@ class PhotometricBank:
         lines : ndarray, shape (n_line,)
             Line luminosities, solar.
         z : float
+        foreground_a_v : float
+            Extinction by the Milky Way, mag.
 
         Returns
         -------
@@ -151,14 +175,27 @@ class PhotometricBank:
         observed_lines = LINE_WAVELENGTHS * stretch
         distance = load_cosmology().distance(z) * 1e6 * PARSEC_CM
         scale = SOLAR_LUMINOSITY / (4 * np.pi * distance**2)
+        seen = light * observed * _foreground(observed, foreground_a_v) * _BIN
+        seen_lines = lines * observed_lines * _foreground(observed_lines, foreground_a_v)
         fluxes = []
         for curve, zero in zip(load_filters(), _filter_zeros(), strict=True):
             response = np.interp(observed, curve.wavelength, curve.response, left=0, right=0)
             at_lines = np.interp(observed_lines, curve.wavelength, curve.response, left=0, right=0)
             # dL = L_lambda d(lambda): the bin is as wide in luminosity in either frame
-            stars = np.sum(light * response * observed) * _BIN
-            fluxes.append(scale * (stars + np.sum(lines * at_lines * observed_lines)) / zero)
+            photons = np.sum(seen * response) + np.sum(seen_lines * at_lines)
+            fluxes.append(scale * photons / zero)
         return np.array(fluxes)
+
+
+def _foreground(observed: np.ndarray, a_v: float) -> np.ndarray | float:
+    """Share of light that the Milky Way lets through; 1 without it."""
+    return transmission(np.interp(observed, *_foreground_table()), a_v) if a_v > 0 else 1.0
+
+
+@lru_cache(maxsize=1)
+def _foreground_table() -> tuple[np.ndarray, np.ndarray]:
+    wavelength = np.arange(3100.0, 12000.0, 10.0)
+    return wavelength, foreground_curve(wavelength)
 
 
 @lru_cache(maxsize=1)

@@ -102,6 +102,8 @@ class GalaxyModel:
     nucleus : str
         ``"none"``, ``"liner"`` or ``"seyfert"``: what ionises gas in the centre
         besides young stars.
+    foreground_a_v : float
+        Extinction in V by the Milky Way, mag, in the magnitudes and the spectrum.
     exposure_depth : float
         Exposure relative to the survey's usual one (1 is usual).
     sky_level : float
@@ -120,5 +122,6 @@ class GalaxyModel:
     gas_dispersion: float
     gas_metallicity: float
     nucleus: str
+    foreground_a_v: float
     exposure_depth: float
     sky_level: float

@@ -7,8 +7,10 @@ observed array is copied.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 __all__ = [
     "BAD_PIXEL_BITS",
@@ -31,13 +33,47 @@ BAD_PIXEL_BITS = {
 }
 """Bits of SDSS's ``SPPIXMASK`` that the simulation sets."""
 
-_PEAK_SENSITIVITY = 66.0
-"""Counts per 1e-17 erg/s/cm²/Å and pixel near 6800 Å in the usual exposure."""
-_READ_VARIANCE = 40.0
+# Counts per 1e-17 erg/s/cm²/Å and pixel in the usual exposure at vacuum Å, read by
+# eye off the ratio of signal to variance in DR7-era spectra.
+_SENSITIVITY_NODES = np.array(
+    [
+        (3700, 1.4),
+        (3780, 2.8),
+        (3840, 3.7),
+        (3900, 4.6),
+        (3950, 5.2),
+        (4000, 6.3),
+        (4100, 8.2),
+        (4300, 13.0),
+        (4600, 18.3),
+        (5000, 25.0),
+        (5400, 28.0),
+        (5650, 28.5),
+        (5800, 23.5),
+        (5860, 23.0),
+        (5950, 32.0),
+        (6050, 38.5),
+        (6200, 42.0),
+        (6400, 53.0),
+        (6600, 60.0),
+        (6900, 62.0),
+        (7200, 60.5),
+        (7500, 52.0),
+        (7800, 46.0),
+        (8100, 40.0),
+        (8400, 33.0),
+        (8600, 27.5),
+        (8800, 22.0),
+        (9050, 18.0),
+        (9200, 14.5),
+        (9400, 9.0),
+    ]
+).T
+_READ_VARIANCE = 30.0
 """Counts², summed over the exposures and rows of a pixel."""
 _FLAT_ERROR = 0.015
 """Error of flat-fielding and flux calibration that adds in proportion to the flux."""
-_TELLURIC = ((6875.0, 16.0, 0.10), (7190.0, 35.0, 0.06), (7606.0, 24.0, 0.35), (8230.0, 60.0, 0.08))
+_TELLURIC = ((6875.0, 16.0, 0.10), (7190.0, 35.0, 0.06), (7612.0, 24.0, 0.8), (8230.0, 60.0, 0.08))
 
 # Vacuum wavelength (Å) and strength (1e-17 erg/s/cm²/Å at the peak, usual sky).
 _SKY_LINES_TEXT = """
@@ -66,21 +102,19 @@ _SKY_LINES = np.fromstring(_SKY_LINES_TEXT, sep=" ").reshape(-1, 2)
 def sensitivity(wavelength: np.ndarray) -> np.ndarray:
     """Counts per flux unit of the usual exposure, shape (n,); vacuum Å in.
 
-    Two arms that cross at a dichroic near 6000 Å, falling at both ends, with
-    the telluric bands.
+    Two arms that cross at a dichroic near 5850 Å, falling at both ends, with
+    the telluric bands; outside 3700-9400 Å the ends go on.
     """
     w = np.asarray(wavelength, dtype=float)
-    blue = 0.47 * np.exp(-0.5 * ((w - 5700) / 1000) ** 2) / (1 + np.exp(-(w - 3930) / 75))
-    blue = blue / (1 + np.exp((w - 5880) / 45)) + 0.25 * blue / (1 + np.exp((w - 6150) / 40))
-    red = np.exp(-0.5 * (np.maximum(w - 6900, 0) / 1420) ** 2) * (
-        0.84 + 0.16 * np.exp(-0.5 * (np.minimum(w - 6900, 0) / 300) ** 2)
-    )
-    red = red / (1 + np.exp(-(w - 5900) / 45))
-    red = red * (1 - 0.2 / (1 + np.exp(-(w - 8800) / 120)))
-    total = _PEAK_SENSITIVITY * (blue + red)
+    total = _sensitivity_curve()(np.clip(w, *_SENSITIVITY_NODES[0, [0, -1]]))
     for centre, width, depth in _TELLURIC:
         total = total * (1 - depth * np.exp(-0.5 * ((w - centre) / width) ** 2))
     return total
+
+
+@lru_cache(maxsize=1)
+def _sensitivity_curve() -> PchipInterpolator:
+    return PchipInterpolator(*_SENSITIVITY_NODES)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,8 @@ in the main sample, with a tail of luminous red galaxies).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from galam_explorer.survey import emission, histories
@@ -36,6 +38,8 @@ from galam_explorer.survey.structure import fibre_fraction, growth, petrosian
 __all__ = ["draw_galaxy", "is_selected", "propose", "truth"]
 
 MINIMUM_SN = 5.0
+BRIGHT_FIBRE_LIMIT = 15.0
+"""Brighter fibres would spill into their neighbours (Strauss et al. 2002)."""
 BRIGHT_LIMIT = 13.5
 """Brighter galaxies are too large for a cutout and rare."""
 
@@ -50,15 +54,16 @@ def _stars(sketch: Sketch, rng: np.random.Generator) -> list[tuple[str, np.ndarr
         ("bulge", sketch.bulge_share, 0.06, histories.bulge_history),
         ("disc", 1 - sketch.bulge_share, -0.08, histories.disc_history),
     ):
+        if share == 0:
+            continue
         history = make(sketch.log_mass, sketch.quiescent, oldest, rng)
         # Late starters formed from richer gas: age and metallicity run against each other.
         late = 0.03 * (9.0 - history.start)
         own = m_h + offset + late + rng.normal(0, 0.07)
         weights = histories.mass_weights(history, own, rng.uniform(0.1, 0.4))
-        if share > 0:
-            formed = share * 10**sketch.log_mass / np.sum(weights * grid.living_mass)
-            rate = histories.recent_star_formation(history) * formed
-            made.append((name, weights * formed, float(rate)))
+        formed = share * 10**sketch.log_mass / np.sum(weights * grid.living_mass)
+        rate = histories.recent_star_formation(history) * formed
+        made.append((name, weights * formed, float(rate)))
     return made
 
 
@@ -72,25 +77,46 @@ def _nucleus(sketch: Sketch, rng: np.random.Generator) -> str:
     return "liner" if draw < seyfert + liner else "none"
 
 
-def _lines(
-    light: np.ndarray, rate: float, a_v: float, gas: tuple[np.ndarray, np.ndarray, float]
-) -> tuple[np.ndarray, float]:
-    """Attenuated line luminosities (solar) of a component, and the A_V of its gas.
+@dataclass(frozen=True, eq=False)
+class _Gas:
+    """Line ratios relative to H alpha, and how strong the active gas is.
 
-    `gas` holds the ratios of star-forming and of active gas, and the equivalent
-    width (Å) of active H alpha on the component's own light.
+    `active_width` is the equivalent width (Å) of its H alpha on the light of the
+    central component.
     """
-    young_ratios, active_ratios, active_width = gas
+
+    oxygen: float
+    nucleus: str
+    young_ratios: np.ndarray
+    active_ratios: np.ndarray
+    active_width: float
+
+
+def _gas(sketch: Sketch, rng: np.random.Generator) -> _Gas:
+    """Draw the metallicity and the ionisation of the gas."""
+    oxygen = emission.gas_metallicity(sketch.log_mass) + rng.normal(0, 0.10)
+    nucleus = _nucleus(sketch, rng)
+    young_ratios = emission.star_forming_ratios(oxygen, rng) * 10 ** rng.normal(0, 0.12)
+    active_ratios = emission.active_ratios(nucleus == "seyfert", rng)
+    widths = {
+        "none": 0.0,
+        "liner": 10 ** rng.normal(-0.05, 0.25),
+        "seyfert": 10 ** rng.normal(0.9, 0.3),
+    }
+    return _Gas(float(oxygen), nucleus, young_ratios, active_ratios, float(widths[nucleus]))
+
+
+def _lines(light: np.ndarray, rate: float, a_v_gas: float, gas: _Gas, central: bool) -> np.ndarray:
+    """Attenuated line luminosities (solar) of a component with starlight `light`."""
     bank = load_photometric_bank()
     continuum = float(np.interp(emission.LINE_WAVELENGTHS[emission.HALPHA], bank.wavelength, light))
-    a_v_gas = min(a_v / 0.44, 3.5)  # Calzetti et al. (2000), Eq. 3
     curve = attenuation_curve(emission.LINE_WAVELENGTHS)
-    young = emission.halpha_luminosity(rate) * young_ratios * transmission(curve, a_v_gas)
-    return young + active_width * continuum * active_ratios, a_v_gas
+    young = emission.halpha_luminosity(rate) * gas.young_ratios * transmission(curve, a_v_gas)
+    return young + (gas.active_width * continuum if central else 0.0) * gas.active_ratios
 
 
-def propose(target: str, rng: np.random.Generator) -> GalaxyModel:
-    """Draw one galaxy before selection.
+def propose(target: str, rng: np.random.Generator) -> GalaxyModel | None:
+    """Draw one galaxy; None if it is fainter than the target's limit.
 
     Parameters
     ----------
@@ -101,42 +127,64 @@ def propose(target: str, rng: np.random.Generator) -> GalaxyModel:
     sketch = draw_sketch(target, rng)
     bank = load_photometric_bank()
     dust = dict(zip(("bulge", "disc"), draw_dust(sketch, rng), strict=True))
-    shapes = dict(zip(("bulge", "disc"), draw_shapes(sketch, rng), strict=True))
-    oxygen = emission.gas_metallicity(sketch.log_mass) + rng.normal(0, 0.10)
-    nucleus = _nucleus(sketch, rng)
-    young_ratios = emission.star_forming_ratios(oxygen, rng) * 10 ** rng.normal(0, 0.12)
-    active_ratios = emission.active_ratios(nucleus == "seyfert", rng)
-    width = {
-        "none": 0.0,
-        "liner": 10 ** rng.normal(-0.05, 0.25),
-        "seyfert": 10 ** rng.normal(0.9, 0.3),
-    }
-    kpc = load_cosmology().kpc_per_arcsec(sketch.z)
-    parts, fluxes, curves = [], [], []
-    for name, weights, rate in _stars(sketch, rng):
+    gas = _gas(sketch, rng)
+    foreground = 3.1 * 0.03 * rng.lognormal(0, 0.6)
+    stars = _stars(sketch, rng)
+    lines, fluxes = [], []
+    for name, weights, rate in stars:
         light = bank.spectrum(weights, dust[name])
         central = name == "bulge" or sketch.bulge_share == 0
-        gas = young_ratios, active_ratios, width[nucleus] if central else 0.0
-        lines, a_v_gas = _lines(light, rate, dust[name], gas)
-        flux = bank.maggies(light, lines, sketch.z)
-        young = weights * histories.young_populations()[:, None]
-        young_flux = bank.maggies(bank.spectrum(young, dust[name]), 0 * lines, sketch.z)
-        radius, index, ratio, angle = shapes[name]
-        component = LightComponent(
-            name,
-            tuple((-2.5 * np.log10(flux)).tolist()),
-            radius / kpc,
-            index,
-            ratio,
-            angle,
-            float(young_flux[0] / flux[0]) if name == "disc" else 0.0,
+        lines.append(_lines(light, rate, _gas_attenuation(dust[name]), gas, central))
+        fluxes.append(bank.maggies(light, lines[-1], sketch.z, foreground))
+    limit = MAIN_LIMIT if target == "main" else LRG_LIMIT
+    if -2.5 * np.log10(sum(flux[1] for flux in fluxes)) > limit:
+        return None  # the Petrosian magnitude can only be fainter
+    shapes = dict(zip(("bulge", "disc"), draw_shapes(sketch, rng), strict=True))
+    parts, curves = [], []
+    for (name, weights, rate), line, flux in zip(stars, lines, fluxes, strict=True):
+        component = _component(
+            name, weights, (dust[name], foreground), flux, shapes[name], sketch.z
         )
-        curve = growth(component.half_light_radius, index, ratio)
-        population = Population(weights, dust[name], a_v_gas, lines, rate, fibre_fraction(curve))
+        curve = growth(component.half_light_radius, component.sersic_n, component.axis_ratio)
+        population = Population(
+            weights, dust[name], _gas_attenuation(dust[name]), line, rate, fibre_fraction(curve)
+        )
         parts.append((component, population))
-        fluxes.append(flux[1])
         curves.append(curve)
-    return _assemble(sketch, parts, np.array(fluxes), np.array(curves), (oxygen, nucleus), rng)
+    flux_r = np.array([flux[1] for flux in fluxes])
+    return _assemble(sketch, parts, flux_r, np.array(curves), gas, foreground, rng)
+
+
+def _gas_attenuation(a_v: float) -> float:
+    """A_V of the emission lines (Calzetti et al. 2000, Eq. 3), mag."""
+    return min(a_v / 0.44, 3.5)
+
+
+def _component(
+    name: str,
+    weights: np.ndarray,
+    dust: tuple[float, float],
+    flux: np.ndarray,
+    shape: tuple[float, float, float, float],
+    z: float,
+) -> LightComponent:
+    """The component as the image shows it; `dust` is its own and the foreground's A_V."""
+    young_fraction = 0.0
+    if name == "disc":
+        bank = load_photometric_bank()
+        young = bank.spectrum(weights * histories.young_populations()[:, None], dust[0])
+        no_lines = np.zeros(len(emission.LINE_WAVELENGTHS))
+        young_fraction = float(bank.maggies(young, no_lines, z, dust[1])[0] / flux[0])
+    radius, index, ratio, angle = shape
+    return LightComponent(
+        name,
+        tuple((-2.5 * np.log10(flux)).tolist()),
+        radius / load_cosmology().kpc_per_arcsec(z),
+        index,
+        ratio,
+        angle,
+        young_fraction,
+    )
 
 
 def _assemble(
@@ -144,7 +192,8 @@ def _assemble(
     parts: list[tuple[LightComponent, Population]],
     flux_r: np.ndarray,
     curves: np.ndarray,
-    gas: tuple[float, str],
+    gas: _Gas,
+    foreground: float,
     rng: np.random.Generator,
 ) -> GalaxyModel:
     """Whole-galaxy quantities, kinematics and observing conditions."""
@@ -166,8 +215,9 @@ def _assemble(
         log_mass=sketch.log_mass,
         velocity_dispersion=sigma,
         gas_dispersion=float(np.clip(sigma * rng.uniform(0.6, 1.0), 40, 250)),
-        gas_metallicity=float(gas[0]),
-        nucleus=gas[1],
+        gas_metallicity=gas.oxygen,
+        nucleus=gas.nucleus,
+        foreground_a_v=float(foreground),
         exposure_depth=float((2.4 if deep else 1.0) * rng.lognormal(-0.05, 0.17)),
         sky_level=float((rng.uniform(1.3, 3.0) if moon else 1.0) * rng.lognormal(0, 0.08)),
     )
@@ -175,7 +225,7 @@ def _assemble(
 
 def is_selected(model: GalaxyModel) -> bool:
     """Whether SDSS would have observed the galaxy and the paper kept it."""
-    if not Z_RANGE[0] <= model.z <= Z_RANGE[1] or model.fibre_mag_r < 15.0:
+    if not Z_RANGE[0] <= model.z <= Z_RANGE[1] or model.fibre_mag_r < BRIGHT_FIBRE_LIMIT:
         return False
     if expected_sn_r(model.fibre_mag_r, model.exposure_depth, model.sky_level) < MINIMUM_SN:
         return False
@@ -200,7 +250,7 @@ def draw_galaxy(rng: np.random.Generator) -> GalaxyModel:
     target = "lrg" if rng.random() < LRG_SHARE else "main"
     while True:
         model = propose(target, rng)
-        if is_selected(model):
+        if model is not None and is_selected(model):
             return model
 
 

@@ -13,7 +13,12 @@ from scipy.special import ndtr
 from galam_explorer.records import LOGLAM_STEP, Spectrum
 from galam_explorer.survey import noise
 from galam_explorer.survey.emission import LINE_WAVELENGTHS
-from galam_explorer.survey.light import attenuation_curve, load_cosmology, transmission
+from galam_explorer.survey.light import (
+    attenuation_curve,
+    foreground_curve,
+    load_cosmology,
+    transmission,
+)
 from galam_explorer.survey.model import GalaxyModel
 from galam_explorer.survey.ssp import PARSEC_CM, SOLAR_LUMINOSITY, air_to_vacuum, load_ssp_grid
 
@@ -21,7 +26,7 @@ __all__ = ["SpectralBank", "fibre_spectrum", "load_spectral_bank", "median_sn_r"
 
 _SPEED_OF_LIGHT = 299792.458
 _FINE_STEP = LOGLAM_STEP / 2
-_REST_RANGE = (2850.0, 9330.0)
+_REST_RANGE = (2850.0, 9700.0)
 _MARGIN = 160
 """Fine pixels added at either end, where the Fourier transform wraps around."""
 _KERNELS = 7
@@ -102,6 +107,8 @@ def noiseless_flux(
     stars = _stars(model, loglam0, dispersion)
     if lines:
         stars = stars + _emission(model, loglam0, dispersion)
+    wavelength = 10 ** (loglam0 + LOGLAM_STEP * np.arange(len(dispersion)))
+    stars = stars * transmission(foreground_curve(wavelength), model.foreground_a_v)
     distance = load_cosmology().distance(model.z) * 1e6 * PARSEC_CM
     return stars * (SOLAR_LUMINOSITY / (4 * np.pi * distance**2) / 1e-17)
 
@@ -224,7 +231,9 @@ def fibre_spectrum(model: GalaxyModel, rng: np.random.Generator) -> Spectrum:
     )
     variance += (_SKY_ERROR * sky.lines) ** 2
     flux = clean + rng.standard_normal(size) * np.sqrt(variance)
-    flux += sky.lines * rng.normal(0, 0.006) + np.gradient(sky.lines) * rng.normal(0, 0.012)
+    poor = 4.0 if rng.random() < 0.06 else 1.0  # now and then the sky is badly subtracted
+    flux += sky.lines * rng.normal(0, 0.006 * poor)
+    flux += np.gradient(sky.lines) * rng.normal(0, 0.012 * poor)
     return _recorded(flux, variance, sky.lines, dispersion, loglam0, rng)
 
 
