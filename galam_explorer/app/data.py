@@ -1,0 +1,231 @@
+"""What every session of one survey shares: catalogue columns, thumbnails, images.
+
+One `SurveyData` per survey and process (`open_survey_data`); it holds no session.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galam_explorer.errors import GalamError
+from galam_explorer.evaluate.figures.projection import separation
+from galam_explorer.records import Galaxy
+from galam_explorer.survey import Survey, load_survey
+
+__all__ = ["COLUMNS", "Cache", "Column", "SurveyData", "open_survey_data"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a catalogue column is called, with unit and definition."""
+
+    label: str
+    unit: str
+    definition: str
+    digits: int = 2
+
+    @property
+    def title(self) -> str:
+        """Label with unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def text(self, value: float) -> str:
+        """The value with its unit, or a dash."""
+        if value is None or not np.isfinite(value):
+            return "—"
+        return f"{value:.{self.digits}f}{' ' + self.unit if self.unit else ''}"
+
+
+COLUMNS = {
+    "ra": Column("RA", "°", "Right ascension, J2000", 5),
+    "dec": Column("Dec", "°", "Declination, J2000", 5),
+    "z": Column("z", "", "Redshift, heliocentric, from the survey's catalogue", 4),
+    "sn_r": Column("S/N r", "", "Median signal-to-noise per pixel of the spectrum in r", 1),
+    "petro_mag_r": Column("r", "mag", "Petrosian magnitude in r (AB)", 2),
+    "petro_r90_r": Column("R90", "″", "Radius that holds 90 % of the Petrosian flux in r", 1),
+    "true_log_age": Column(
+        "true log age",
+        "log yr",
+        "Simulated truth: light-weighted log10(age/yr) that the simulation put in; no observation",
+        2,
+    ),
+    "true_m_h": Column(
+        "true [M/H]",
+        "dex",
+        "Simulated truth: light-weighted metallicity that the simulation put in; no observation",
+        2,
+    ),
+}
+_CONTENT = ("spectrum and image", "image only", "spectrum only", "catalogue only")
+
+
+class Cache:
+    """A small thread-safe cache; the least recently used entry goes first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._items: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """The value of `key`, made by `make` if it is not there."""
+        with self._lock:
+            if key in self._items:
+                self._items.move_to_end(key)
+                return self._items[key]
+        value = make()
+        with self._lock:
+            self._items[key] = value
+            while len(self._items) > self._size:
+                self._items.popitem(last=False)
+        return value
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._items
+
+
+@dataclass(eq=False)
+class SurveyData:
+    """A survey with what the views derive from it.
+
+    Parameters
+    ----------
+    survey : Survey
+    source : str
+        What `load_survey` was given; written into the code that views show.
+    """
+
+    survey: Survey
+    source: str
+    statuses: dict[str, np.ndarray] = field(default_factory=dict)
+    _images: Cache = field(default_factory=lambda: Cache(64))
+    _thumbs: Cache = field(default_factory=lambda: Cache(4000))
+    stages: Cache = field(default_factory=lambda: Cache(48))
+
+    def __post_init__(self) -> None:
+        self.catalog: pd.DataFrame = self.survey.catalog
+        self.ids: np.ndarray = self.catalog["id"].to_numpy(dtype=object)
+        self.ra = self.catalog["ra"].to_numpy(dtype=float)
+        self.dec = self.catalog["dec"].to_numpy(dtype=float)
+        self.located: np.ndarray = np.isfinite(self.ra) & np.isfinite(self.dec)
+        self._fingerprint = self.survey.fingerprint
+
+    def __len__(self) -> int:
+        return len(self.catalog)
+
+    def is_current(self) -> bool:
+        """Whether the shards on disk are still those that were opened."""
+        found = list((self.survey.path / "shards").glob("part-*.parquet"))
+        try:
+            return self.survey.fingerprint == self._fingerprint and len(found) == len(
+                self.survey.shards
+            ) + len(self.survey.problems)
+        except OSError:
+            return False
+
+    def column_choices(self) -> dict[str, str]:
+        """What the sky can be coloured by: label to column name, only what has values."""
+        names = [n for n in COLUMNS if n not in ("ra", "dec") and n in self.catalog]
+        names = [n for n in names if self.catalog[n].notna().any()]
+        choices = {_choice_label(name): name for name in names}
+        choices["data (spectrum, image)"] = "content"
+        if self.statuses:
+            choices["preprocessing status"] = "status"
+        return choices
+
+    def values(self, name: str) -> tuple[np.ndarray, str]:
+        """Values of a colour choice for every galaxy, and their label with unit."""
+        if name == "content":
+            image = self.catalog["has_cutout"].to_numpy(dtype=bool)
+            spectrum = self.catalog["has_spectrum"].to_numpy(dtype=bool)
+            # Both 0, image only 1, spectrum only 2, neither 3.
+            return np.array(_CONTENT, dtype=object)[2 * ~image + 1 * ~spectrum], "data"
+        if name == "status":
+            if not self.statuses:
+                raise GalamError("no statuses yet", "status", "compute the fate of the survey")
+            return next(reversed(self.statuses.values())), "preprocessing status"
+        column = COLUMNS.get(name)
+        if column is None or name not in self.catalog:
+            raise GalamError("cannot colour by this", name, "choose a column of the survey")
+        return self.catalog[name].to_numpy(dtype=float), column.title
+
+    def nearest(self, ra: float, dec: float) -> tuple[str, float]:
+        """Id of the galaxy nearest to a position, and its distance in degrees.
+
+        Raises
+        ------
+        GalamError
+            If no galaxy of the survey has coordinates.
+        """
+        rows = np.flatnonzero(self.located)
+        if not len(rows):
+            raise GalamError("no galaxy here has coordinates", self.survey.name, "search by id")
+        distance = separation(self.ra[rows], self.dec[rows], ra, dec)
+        best = int(np.argmin(distance))
+        return str(self.ids[rows[best]]), float(distance[best])
+
+    def image(self, galaxy: Galaxy) -> np.ndarray:
+        """Decoded cutout, uint8 (h, w, 3).
+
+        Raises
+        ------
+        GalamError
+            If there is none, or it cannot be decoded.
+        """
+        from galam_explorer.survey.images import decode_cutout
+
+        cutout = galaxy.cutout
+        if cutout is None:
+            raise GalamError("this galaxy has no image", galaxy.id)
+        return self._images.get(galaxy.id, lambda: decode_cutout(cutout, galaxy.id))
+
+    def thumbnail(self, galaxy_id: str, side: int = 36) -> str:
+        """A small JPEG as a data URI; empty where there is no readable image."""
+        return self._thumbs.get((galaxy_id, side), lambda: self._thumbnail(galaxy_id, side))
+
+    def _thumbnail(self, galaxy_id: str, side: int) -> str:
+        from PIL import Image
+
+        try:
+            image = Image.fromarray(self.image(self.survey[galaxy_id]))
+        except GalamError:
+            return ""
+        image.thumbnail((2 * side, 2 * side))
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=80)
+        return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _choice_label(name: str) -> str:
+    column = COLUMNS[name]
+    if name.startswith("true_"):
+        return f"{column.label.removeprefix('true ')} (simulated truth)"
+    return column.title
+
+
+_OPEN: dict[str, SurveyData] = {}
+_OPEN_LOCK = threading.Lock()
+
+
+def open_survey_data(source: str) -> SurveyData:
+    """The shared data of a survey; opened once per process and again when it changed.
+
+    Raises
+    ------
+    GalamError
+        If there is no survey at `source` (any more).
+    """
+    with _OPEN_LOCK:
+        data = _OPEN.get(source)
+        if data is None or not data.is_current():
+            data = _OPEN[source] = SurveyData(load_survey(source), source)
+        return data

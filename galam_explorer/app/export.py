@@ -1,0 +1,43 @@
+"""Figures and tables as files."""
+
+from __future__ import annotations
+
+import io
+
+import holoviews as hv
+import pandas as pd
+
+__all__ = ["figure_html", "table_bytes"]
+
+
+def figure_html(element: hv.Dimensioned, title: str) -> bytes:
+    """A page that shows the figure without a network."""
+    from bokeh.embed import file_html
+    from bokeh.resources import INLINE
+
+    return file_html(hv.render(element, backend="bokeh"), INLINE, title).encode()
+
+
+def table_bytes(frame: pd.DataFrame, about: dict[str, tuple[str, str]], form: str) -> bytes:
+    """A table as ``csv`` or ``ecsv`` (with units and definitions).
+
+    Parameters
+    ----------
+    frame : DataFrame
+    about : mapping of str to (unit, definition)
+        Units in astropy's notation; "" for none.
+    form : {"csv", "ecsv"}
+    """
+    if form == "csv":
+        return frame.to_csv(index=False).encode()
+    from astropy.table import Table
+
+    table = Table.from_pandas(frame)
+    for name, (unit, definition) in about.items():
+        if name in table.colnames:
+            table[name].description = definition
+            if unit:
+                table[name].unit = unit
+    buffer = io.StringIO()
+    table.write(buffer, format="ascii.ecsv")
+    return buffer.getvalue().encode()

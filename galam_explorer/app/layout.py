@@ -1,0 +1,337 @@
+"""The page: frame, map and table on the left, tabs on the right."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import panel as pn
+import panel_material_ui as pmui
+
+from galam_explorer.app.bridge import Bridge
+from galam_explorer.app.state import ExplorerState
+from galam_explorer.app.theme import PAGE_CSS, THEME, variables
+from galam_explorer.app.views.base import View, empty_card, html_pane
+from galam_explorer.app.views.filmstrip import Filmstrip
+from galam_explorer.app.views.frame import Dialogs, StatusLine, TopBar
+from galam_explorer.app.views.galaxy import GalaxyView
+from galam_explorer.app.views.sky import SkyMap
+from galam_explorer.app.views.table import GalaxyTable
+from galam_explorer.errors import GalamError
+from galam_explorer.records import Galaxy
+
+__all__ = ["TAB_VIEWS", "Dashboard", "Explorer", "build_app", "survey_sources"]
+
+TAB_VIEWS: dict[str, type[View]] = {"galaxy": GalaxyView, "preprocessing": Filmstrip}
+"""The view of each tab of `galam_explorer.app.state.TABS`."""
+
+_QUIET_S = 0.08
+"""Selections closer together than this are joined; only the last one is drawn."""
+
+
+def survey_sources(text: str | None = None) -> dict[str, str]:
+    """Surveys on offer, short name to source, from GALAM_SURVEY (the demo without it)."""
+    text = os.environ.get("GALAM_SURVEY", "") if text is None else text
+    sources: dict[str, str] = {}
+    for source in [part for part in text.split(os.pathsep) if part] or ["demo"]:
+        name = source if source == "demo" else Path(source).expanduser().resolve().name
+        base, number = name, 2
+        while name in sources:
+            name, number = f"{base}-{number}", number + 1
+        sources[name] = source
+    return sources
+
+
+class Workspace:
+    """The views of one open survey; made anew when another survey is opened."""
+
+    def __init__(self, state: ExplorerState, bridge: Bridge) -> None:
+        self.state, self.bridge = state, bridge
+        self.sky, self.table = SkyMap(state, bridge), GalaxyTable(state, bridge)
+        self.tabs: dict[str, View | None] = dict.fromkeys(TAB_VIEWS)
+        self._slots = {slug: pn.Column(sizing_mode="stretch_both") for slug in TAB_VIEWS}
+        self.widget = pmui.Tabs(
+            *[(TAB_VIEWS[slug].title, slot) for slug, slot in self._slots.items()],
+            active=list(TAB_VIEWS).index(state.tab),
+            dynamic=True,
+            sizing_mode="stretch_both",
+            margin=0,
+        )
+        self.widget.param.watch(self._switched, "active")
+        self._watchers = [
+            state.param.watch(self._tab_changed, "tab"),
+            state.param.watch(self._recolour, "theme"),
+        ]
+        self.left = pn.Column(self.sky, self.table, sizing_mode="stretch_both", styles=_LEFT)
+        self._open_tab()
+
+    def close(self) -> None:
+        """Stop watching the state."""
+        for watcher in self._watchers:
+            self.state.param.unwatch(watcher)
+        for view in self.visible(everything=True):
+            view.close()
+
+    def visible(self, everything: bool = False) -> list[View]:
+        """The views on the page now, the open tab's first."""
+        tabs = self.tabs.values() if everything else [self.tabs[self.state.tab]]
+        return [*[view for view in tabs if view is not None], self.sky, self.table]
+
+    def _open_tab(self) -> View:
+        slug = self.state.tab
+        view = self.tabs[slug]
+        if view is None:
+            view = self.tabs[slug] = TAB_VIEWS[slug](self.state, self.bridge)
+            self._slots[slug][:] = [view]
+        return view
+
+    def _switched(self, event: Any) -> None:
+        self.state.tab = list(TAB_VIEWS)[event.new]
+
+    def _tab_changed(self, *_events: Any) -> None:
+        with pn.io.hold():
+            view = self._open_tab()
+            self.widget.active = list(TAB_VIEWS).index(self.state.tab)
+            if view.stale:
+                view.stale = False
+                view.show(self.galaxy())
+
+    def _recolour(self, *_events: Any) -> None:
+        for view in self.visible(everything=True):
+            view.recolour()
+
+    def galaxy(self) -> Galaxy | None:
+        """The chosen galaxy; None, and a message, if it cannot be read."""
+        state = self.state
+        if state.data is None or not state.galaxy_id:
+            return None
+        try:
+            return state.data.survey[state.galaxy_id]
+        except (GalamError, OSError) as error:
+            state.notify("error", error)
+            return None
+
+    def show(self) -> None:
+        """Bring every visible view to the chosen galaxy."""
+        started = time.perf_counter()
+        galaxy = self.galaxy()
+        for view in self.visible(everything=True):
+            view.stale = True
+        with pn.io.hold():
+            for view in self.visible():
+                view.stale = False
+                view.show(galaxy)
+            took = 1000 * (time.perf_counter() - started)
+            views = len(self.visible())
+            self.state.status = f"{self.state.galaxy_id}: {views} views in {took:.0f} ms"
+            self.bridge.done()
+
+
+class Dashboard:
+    """One session: state, frame, workspace, and the link in the address bar.
+
+    Parameters
+    ----------
+    sources : dict of str to str
+        Surveys on offer.
+    query : dict of str to str
+        What the link said.
+    """
+
+    def __init__(self, sources: dict[str, str], query: dict[str, str]) -> None:
+        self.state = ExplorerState(sources)
+        self.bridge = Bridge(width=0, height=0, margin=0)
+        self._messages: list[Any] = []
+        self.state.param.watch(self._toast, "message")
+        self.state.restore(query)
+        if query.get("theme") in ("dark", "light"):
+            self.state.theme = query["theme"]
+        self.bar = TopBar(self.state, self.bridge)
+        self.status = StatusLine(self.state)
+        self.dialogs = Dialogs(self.bridge)
+        self.left = pn.Column(sizing_mode="stretch_both", styles=_LEFT_PANEL)
+        self.right = pn.Column(sizing_mode="stretch_both", styles=_RIGHT_PANEL)
+        self.workspace: Workspace | None = None
+        self._pending: Any = None
+        self._last = 0.0
+        self._rebuild()
+        self._connect()
+
+    def _connect(self) -> None:
+        state, handlers = self.state, self.bridge.handlers
+        handlers["step"] = lambda message: self._step(int(message.get("count", 0)))
+        handlers["blink"] = lambda _m: state.param.update(show_mask=not state.show_mask)
+        handlers["copied"] = lambda message: state.notify("success", message.get("text", "Copied"))
+        handlers["failed"] = lambda message: state.notify("error", message.get("text", "Failed"))
+        self.bridge.param.watch(lambda e: state.param.update(latency_ms=e.new), "latency")
+        state.param.watch(lambda *_e: self._rebuild(), "data")
+        state.param.watch(self._selected, "galaxy_id")
+        state.param.watch(self._relink, ["galaxy_id", "survey_id", "tab", "color_by"])
+
+    # -- reactions -----------------------------------------------------------------
+
+    def _step(self, count: int) -> None:
+        if not self.state.step(count):
+            self.bridge.done()
+
+    def _rebuild(self) -> None:
+        if self.workspace is not None:
+            self.workspace.close()
+        if self.state.data is None:
+            text = "Start it with `galam serve --survey FOLDER`, or make one with `galam simulate`."
+            card = html_pane(empty_card("No survey is open", text), sizing_mode="stretch_both")
+            self.left[:], self.right[:] = [], [card]
+            return
+        self.workspace = Workspace(self.state, self.bridge)
+        self.left[:] = [self.workspace.left]
+        self.right[:] = [self.workspace.widget]
+        self.workspace.show()
+
+    def _selected(self, *_events: Any) -> None:
+        """Draw at once, or, in a burst of selections, only the last."""
+        doc = pn.state.curdoc
+        quiet = time.perf_counter() - self._last > _QUIET_S
+        self._last = time.perf_counter()
+        if self.workspace is None:
+            return
+        if quiet or doc is None or doc.session_context is None:
+            self.workspace.show()
+            self._last = time.perf_counter()
+        elif self._pending is None:
+            self._pending = doc.add_timeout_callback(self._draw_pending, int(1000 * _QUIET_S))
+
+    def _draw_pending(self) -> None:
+        self._pending = None
+        if self.workspace is not None:
+            self.workspace.show()
+        self._last = time.perf_counter()
+
+    def _toast(self, *_events: Any) -> None:
+        message = self.state.message
+        if message is None:
+            return
+        if pn.state.notifications is None:
+            self._messages.append(message)
+            return
+        self._send_toast(message)
+
+    @staticmethod
+    def _send_toast(message: Any) -> None:
+        duration = 9000 if message.kind in ("error", "warning") else 5000
+        pn.state.notifications.send(
+            message.text, duration=duration, notification_type=message.kind
+        )
+
+    def flush_messages(self) -> None:
+        """Show what was said before the page could show it."""
+        while self._messages and pn.state.notifications is not None:
+            self._send_toast(self._messages.pop(0))
+
+    def _relink(self, *_events: Any) -> None:
+        if pn.state.location:
+            pn.state.location.search = "?" + urlencode(self.state.link())
+
+    # -- page ------------------------------------------------------------------------
+
+    def body(self, height: str) -> pn.Column:
+        """Everything below the top bar."""
+        row = pn.Row(self.left, self.right, sizing_mode="stretch_both", styles=_BODY)
+        self._body = pn.Column(
+            row,
+            self.status.pane,
+            self.bridge,
+            self.dialogs.help,
+            self.dialogs.code,
+            sizing_mode="stretch_both",
+            styles={"height": height, "overflow": "hidden", "background": "var(--ground)"},
+            stylesheets=[variables(self.state.dark)],
+        )
+        self.state.param.watch(self._repaint, "theme")
+        return self._body
+
+    def _repaint(self, *_events: Any) -> None:
+        self._body.stylesheets = [variables(self.state.dark)]
+
+    def page(self) -> pmui.Page:
+        """The whole page for a server."""
+        page = pmui.Page(
+            title="GalAM Explorer",
+            header=self.bar.items,
+            main=[self.body("calc(100vh - 52px)")],
+            theme_config=THEME,
+            dark_theme=self.state.dark,
+            theme_toggle=True,
+            busy_indicator="linear",
+            stylesheets=[PAGE_CSS],
+        )
+        page.param.watch(
+            lambda e: self.state.param.update(theme="dark" if e.new else "light"), "dark_theme"
+        )
+        return page
+
+
+def build_app(survey: str | Path | None = None) -> pmui.Page:
+    """One session's page, for ``.servable()``.
+
+    Parameters
+    ----------
+    survey : str or Path, optional
+        ``"demo"`` or a survey folder; by default what GALAM_SURVEY names, or
+        the demo.
+    """
+    pn.extension("tabulator", notifications=True)
+    location = pn.state.location
+    query = dict(parse_qsl((location.search or "").lstrip("?"))) if location else {}
+    dashboard = Dashboard(survey_sources(None if survey is None else str(survey)), query)
+    page = dashboard.page()
+    pn.state.onload(dashboard.flush_messages)
+    return page
+
+
+class Explorer(pn.viewable.Viewer):
+    """The dashboard in a notebook cell.
+
+    Parameters
+    ----------
+    survey : Survey, str or Path
+        An open survey, ``"demo"``, or a survey folder.
+    height : int
+        Height of the cell's output, px.
+
+    Examples
+    --------
+    >>> from galam_explorer.app import Explorer
+    >>> Explorer("demo")  # doctest: +SKIP
+    """
+
+    def __init__(self, survey: Any = "demo", height: int = 820) -> None:
+        super().__init__()
+        source = str(getattr(survey, "path", survey))
+        self.dashboard = Dashboard(survey_sources(source), {})
+        self.state = self.dashboard.state
+        self._layout = pn.Column(
+            pn.Row(*self.dashboard.bar.items, sizing_mode="stretch_width", styles=_CELL_BAR),
+            self.dashboard.body(f"{height - 52}px"),
+            sizing_mode="stretch_width",
+            height=height,
+        )
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+
+_BODY = {"gap": "10px", "padding": "10px 10px 6px", "min-height": "0"}
+_PANEL = {
+    "background": "var(--paper)",
+    "border": "1px solid var(--line)",
+    "border-radius": "10px",
+    "overflow": "hidden",
+    "min-height": "0",
+}
+_LEFT_PANEL = {**_PANEL, "flex": "0 0 41%", "min-width": "0"}
+_RIGHT_PANEL = {**_PANEL, "flex": "1 1 0", "min-width": "0"}
+_LEFT = {"min-height": "0"}
+_CELL_BAR = {"align-items": "center", "gap": "8px", "padding": "8px"}

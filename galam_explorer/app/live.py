@@ -1,0 +1,81 @@
+"""A figure that is drawn once and then only gets new data.
+
+HoloViews' own DynamicMap works everything out again on each change (about
+60 ms for a spectrum here); swapping the data of the drawn glyphs takes a tenth
+of that, and there is no stream or callback that could keep a session alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import holoviews as hv
+import panel as pn
+from bokeh.plotting import figure as BokehFigure
+
+__all__ = ["LiveFigure"]
+
+class LiveFigure:
+    """A HoloViews overlay on the page whose layers can be replaced.
+
+    Parameters
+    ----------
+    overlay : hv.Overlay
+        From one of the figure functions; later ones must have the same layers.
+    name : str
+        Name of the Bokeh figure, by which the browser finds it (export, tests).
+    **pane
+        Parameters of the pane (sizes, styles).
+    """
+
+    def __init__(self, overlay: hv.Overlay, name: str, **pane: Any) -> None:
+        self.name = name
+        self._draw(overlay)
+        pane.setdefault("sizing_mode", "stretch_both")
+        self.pane = pn.pane.Bokeh(self.figure, **pane)
+
+    def _draw(self, overlay: hv.Overlay) -> None:
+        plot = hv.renderer("bokeh").get_plot(overlay)
+        self._plot = plot
+        self._layers = list(plot.subplots.values())
+        self.figure: BokehFigure = plot.state
+        self.figure.name = self.name
+
+    def redraw(self, overlay: hv.Overlay) -> None:
+        """Draw anew: other colours or another kind of layers."""
+        self._draw(overlay)
+        self.pane.object = self.figure
+
+    def update(self, sources: Sequence[Mapping[str, Any] | None], axes: Mapping[str, Any]) -> None:
+        """Give the layers new columns (None leaves one alone), and the axes new limits.
+
+        Parameters
+        ----------
+        sources : sequence of mapping
+            Bokeh columns by layer, as the figure's ``..._sources`` function gives them.
+        axes : mapping
+            ``xlim``, ``ylim``, ``xlabel``, or ``limits`` for figures of equal scale.
+        """
+        for layer, columns in zip(self._layers, sources, strict=True):
+            if columns is not None:
+                layer.handles["source"].data = dict(columns)
+        figure = self.figure
+        if (limits := axes.get("limits")) and figure.tags != [list(limits)]:
+            figure.tags = [list(limits)]
+        for key, axis in (("xlim", figure.x_range), ("ylim", figure.y_range)):
+            if span := axes.get(key):
+                low, high = (float(v) for v in span)
+                axis.update(start=low, end=high, reset_start=low, reset_end=high)
+        if "xlabel" in axes:
+            figure.xaxis[0].axis_label = axes["xlabel"]
+        self.push()
+
+    def update_layer(self, index: int, columns: Mapping[str, Any]) -> None:
+        """Give one layer new columns."""
+        self._layers[index].handles["source"].data = dict(columns)
+        self.push()
+
+    def push(self) -> None:
+        """Send changes where there is no server that does it (notebooks)."""
+        pn.io.push_notebook(self.pane)

@@ -1,0 +1,32 @@
+"""HTML on the page whose change does not lay the whole page out again.
+
+Panel's own HTML pane asks Bokeh for a new layout of everything at each change
+(200 ms per selection, measured); this one only sets its content.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import param
+from panel.custom import JSComponent
+
+__all__ = ["Markup"]
+
+
+class Markup(JSComponent):
+    """A piece of trusted HTML; everything from outside must be escaped by the caller."""
+
+    object = param.String(default="", doc="The markup.")
+
+    _esm: ClassVar[str] = """
+    export function render({model}) {
+      const box = document.createElement("div")
+      box.className = "markup"
+      const fill = () => { box.innerHTML = model.object }
+      model.on("object", fill)
+      fill()
+      return box
+    }
+    """
+    _stylesheets: ClassVar[list[str]] = [".markup { height: 100%; }"]

@@ -1,0 +1,7 @@
+"""What `galam serve` serves; ``app.py`` in a checkout is the same."""
+
+from __future__ import annotations
+
+from galam_explorer.app.layout import build_app
+
+build_app().servable()

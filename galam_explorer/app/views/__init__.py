@@ -1,0 +1,1 @@
+"""One file a view: thin `panel.viewable.Viewer` classes on `ExplorerState`."""

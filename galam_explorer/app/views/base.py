@@ -1,0 +1,161 @@
+"""What every view has: a life cycle, a title row, export, and code."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import holoviews as hv
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from galam_explorer.app.bridge import Bridge
+from galam_explorer.app.export import figure_html, table_bytes
+from galam_explorer.app.markup import Markup
+from galam_explorer.app.state import ExplorerState
+from galam_explorer.app.theme import CSS
+from galam_explorer.errors import GalamError
+from galam_explorer.records import Galaxy
+
+__all__ = ["View", "empty_card", "escape", "html_pane", "icon_button"]
+
+
+def escape(value: object) -> str:
+    """Text that may stand in HTML."""
+    return html.escape(str(value), quote=True)
+
+
+def html_pane(text: str = "", **options: Any) -> Markup:
+    """HTML with our style sheet; `text` is trusted markup."""
+    options.setdefault("sizing_mode", "stretch_width")
+    options.setdefault("margin", 0)
+    return Markup(object=text, stylesheets=[CSS], **options)
+
+
+def empty_card(title: str, text: str) -> str:
+    """Markup that says why there is nothing to see."""
+    return f'<div class="g empty"><b>{escape(title)}</b><span>{escape(text)}</span></div>'.replace(
+        '<div class="g empty">', '<div class="g" style="height:100%"><div class="empty">'
+    ) + "</div>"
+
+
+def icon_button(icon: str, tip: str, on_click: Callable[[Any], None], **options: Any) -> Any:
+    """A small round button; its description is its accessible name too."""
+    options = {"size": "small", "margin": 0, "color": "default", "align": "center", **options}
+    return pmui.IconButton(icon=icon, description=tip, label=tip, on_click=on_click, **options)
+
+
+class View(pn.viewable.Viewer):
+    """One view: gets the galaxy from the workspace, offers export and code.
+
+    Parameters
+    ----------
+    state : ExplorerState
+    bridge : Bridge
+    """
+
+    title = "View"
+    slug = "view"
+    columns = 1
+    """Figures side by side in an exported picture."""
+
+    def __init__(self, state: ExplorerState, bridge: Bridge) -> None:
+        super().__init__()
+        self.state, self.bridge = state, bridge
+        self.stale = True
+        self._watchers: list[param.parameterized.Watcher] = []
+
+    # -- for the workspace -------------------------------------------------------
+
+    def watch(self, function: Callable[..., None], *names: str) -> None:
+        """Call `function` when one of the state's parameters changes, until `close`."""
+        self._watchers.append(self.state.param.watch(function, list(names)))
+
+    def close(self) -> None:
+        """Stop watching the state."""
+        for watcher in self._watchers:
+            self.state.param.unwatch(watcher)
+        self._watchers.clear()
+
+    def show(self, galaxy: Galaxy | None) -> None:
+        """Show a galaxy (None: there is none, or it cannot be read)."""
+        raise NotImplementedError
+
+    def recolour(self) -> None:
+        """Follow a change of the page's theme."""
+
+    # -- export and code ---------------------------------------------------------
+
+    def figure_names(self) -> list[str]:
+        """Names of the Bokeh figures that an exported picture shows."""
+        return []
+
+    def element(self) -> hv.Dimensioned:
+        """The figure as a HoloViews object."""
+        raise NotImplementedError
+
+    def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
+        """The figure's data, and (unit, definition) by column."""
+        raise NotImplementedError
+
+    def code(self) -> str:
+        """Python that makes the same figure."""
+        raise NotImplementedError
+
+    def file_stem(self) -> str:
+        """Beginning of exported file names."""
+        return f"{self.slug}-{self.state.galaxy_id}".strip("-").replace("/", "_")
+
+    def menu(self) -> pmui.MenuButton:
+        """The button with export and code."""
+        items = [
+            {"label": "PNG image", "icon": "image"},
+            {"label": "SVG drawing", "icon": "polyline"},
+            {"label": "HTML page", "icon": "html"},
+            {"label": "CSV table", "icon": "table_rows"},
+            {"label": "ECSV table", "icon": "table_chart"},
+            {"label": "Python code", "icon": "code"},
+        ]
+        if not self.figure_names():
+            items = items[3:]
+        button = pmui.MenuButton(
+            label="Export",
+            icon="download",
+            items=items,
+            size="small",
+            variant="text",
+            color="default",
+            margin=0,
+            description="Save the figure or its table, or get the Python that makes it",
+        )
+        button.on_click(self._export)
+        return button
+
+    def _export(self, item: dict[str, Any]) -> None:
+        form = str(item["label"]).split()[0].lower()
+        try:
+            self.export(form)
+        except GalamError as error:
+            self.state.notify("error", error)
+
+    def export(self, form: str) -> None:
+        """Save as png, svg, html, csv or ecsv, or show the python."""
+        name = self.file_stem()
+        if form == "python":
+            self.bridge.handlers["code"]({"title": self.title, "text": self.code()})
+        elif form in ("png", "svg"):
+            self.bridge.export(
+                self.figure_names(),
+                form,
+                columns=self.columns,
+                filename=f"{name}.{form}",
+                background="#141a22" if self.state.dark else "#ffffff",
+            )
+        elif form == "html":
+            self.bridge.save(figure_html(self.element(), name), f"{name}.html", "text/html")
+        else:
+            frame, about = self.table()
+            self.bridge.save(table_bytes(frame, about, form), f"{name}.{form}", "text/csv")

@@ -1,0 +1,167 @@
+"""The top bar, the status line, and the dialogs."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from galam_explorer.app.bridge import Bridge
+from galam_explorer.app.state import ExplorerState
+from galam_explorer.app.views.base import escape, html_pane, icon_button
+
+__all__ = ["Dialogs", "StatusLine", "TopBar"]
+
+_KINDS = {"simulated": "simulated", "sdss": "SDSS", "local": "your data"}
+_HELP = """
+<div class="g"><table class="keys">
+<tr><td><kbd>j</kbd> <kbd>k</kbd></td><td>next and previous galaxy, in the table's order</td></tr>
+<tr><td><kbd>space</kbd></td><td>blink the mask on and off</td></tr>
+<tr><td><kbd>/</kbd></td><td>search: an id, part of one, or a position (146.714 −1.041, or
+09:46:51.4 −01:02:28, or J094651.4−010228)</td></tr>
+<tr><td><kbd>?</kbd></td><td>this help</td></tr></table>
+<p><b>Choose</b> a galaxy by a click on the map or in the table; every view follows.
+<b>Brush</b> a set with the box or the lasso of the map; the table shows it.</p>
+<p><b>Honest numbers.</b> Hover over a dotted name for its definition. What a simulation put in is
+marked as simulated truth and never as an observation. The error band of a spectrum is
+ivar<sup>−½</sup>; shaded pixels carry no information or were flagged by SDSS.</p>
+<p>The link in the address bar leads back to this galaxy, tab, survey and colour.
+<b>Export</b> in each view saves the figure or its table, and gives the Python that makes it.</p></div>
+"""
+
+
+class TopBar:
+    """Survey and badge, search, steps, link, help.
+
+    Parameters
+    ----------
+    state : ExplorerState
+    bridge : Bridge
+    """
+
+    def __init__(self, state: ExplorerState, bridge: Bridge) -> None:
+        self.state = state
+        self._badge = html_pane(sizing_mode=None, align="center")
+        self._search = pmui.TextInput(
+            placeholder="Search: id or position  ( / )", size="small", width=250, margin=0,
+            css_classes=["galam-search"], variant="outlined", label="",
+        )  # fmt: skip
+        self._search.param.watch(self._searched, "enter_pressed")
+        step = {"color": "light"}
+        self.items: list[Any] = [
+            self._survey_item(),
+            self._badge,
+            pn.Spacer(sizing_mode="stretch_width"),
+            self._search,
+            icon_button("chevron_left", "Previous galaxy (k)", lambda _e: state.previous(), **step),
+            icon_button("chevron_right", "Next galaxy (j)", lambda _e: state.next(), **step),
+            icon_button("casino", "Any galaxy", lambda _e: state.random(), **step),
+            icon_button(
+                "link", "Copy the link to this view", lambda _e: bridge.copy("Link copied"), **step
+            ),
+            icon_button("help_outline", "Help (?)", lambda _e: bridge.handlers["help"]({}), **step),
+        ]
+        state.param.watch(self._rebadge, ["data", "survey_id"])
+        self._rebadge()
+
+    def _survey_item(self) -> Any:
+        state = self.state
+        if len(state.sources) < 2:
+            self._name = html_pane(sizing_mode=None, align="center")
+            return self._name
+        self._name = None
+        self._picker = pmui.Select(
+            options=list(state.sources), value=state.survey_id or None, size="small", width=170,
+            margin=0, label="", variant="outlined",
+        )  # fmt: skip
+        self._picker.param.watch(self._picked, "value")
+        return self._picker
+
+    def _picked(self, event: Any) -> None:
+        if event.new and event.new != self.state.survey_id and not self.state.open(event.new):
+            self._picker.value = self.state.survey_id
+
+    def _rebadge(self, *_events: Any) -> None:
+        data = self.state.data
+        if data is None:
+            return
+        kind = data.survey.kind
+        if self._name is not None:
+            self._name.object = (
+                f'<div class="g" style="color:#ffffff;font-weight:600;white-space:nowrap">'
+                f"{escape(data.survey.name)}</div>"
+            )
+        elif self._picker.value != self.state.survey_id:
+            self._picker.value = self.state.survey_id
+        self._badge.object = (
+            f'<div class="g"><span class="badge {escape(kind)}">{escape(_KINDS.get(kind, kind))}'
+            "</span></div>"
+        )
+
+    def _searched(self, *_events: Any) -> None:
+        if self.state.search(self._search.value_input or self._search.value):
+            self._search.param.update(value="", value_input="")
+
+
+class StatusLine:
+    """What was computed, and how long the last selection took in this browser."""
+
+    def __init__(self, state: ExplorerState) -> None:
+        self.state = state
+        self.pane = html_pane(
+            styles={"padding": "3px 14px 4px", "border-top": "1px solid var(--line)"}
+        )
+        state.param.watch(self._update, ["status", "latency_ms", "cohort", "data"])
+        self._update()
+
+    def _update(self, *_events: Any) -> None:
+        state = self.state
+        parts = []
+        if state.data is not None:
+            parts.append(f"<span><b>{len(state.data):,}</b> galaxies</span>")
+        if state.cohort:
+            parts.append(f"<span>set of <b>{len(state.cohort):,}</b></span>")
+        parts.append(f"<span>{escape(state.status)}</span>")
+        if math.isfinite(state.latency_ms):
+            parts.append(
+                '<span title="From your key or click to all visible views painted, measured in '
+                f'this browser">last selection <b>{state.latency_ms:.0f} ms</b></span>'
+            )
+        self.pane.object = f'<div class="g status">{"".join(parts)}</div>'
+
+
+class Dialogs:
+    """Help, and the Python of a figure."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._text = ""
+        self._code = html_pane()
+        copy = pmui.Button(
+            label="Copy", icon="content_copy", size="small", variant="outlined",
+            on_click=lambda _e: bridge.copy("Code copied", self._text),
+        )  # fmt: skip
+        self.help = pmui.Dialog(
+            html_pane(_HELP), title="GalAM Explorer", show_close_button=True, close_on_click=True,
+            width_option="sm",
+        )  # fmt: skip
+        self.code = pmui.Dialog(
+            self._code, copy, title="Python", show_close_button=True, close_on_click=True,
+            width_option="md",
+        )  # fmt: skip
+        bridge.handlers["help"] = self._show_help
+        bridge.handlers["code"] = self._show_code
+
+    def _show_help(self, _message: dict[str, Any]) -> None:
+        self.help.open = True
+
+    def _show_code(self, message: dict[str, Any]) -> None:
+        self._text = message["text"]
+        self._code.object = (
+            '<pre class="g" style="font:12.5px/1.5 ui-monospace,monospace;overflow:auto;margin:0;'
+            f'max-height:60vh" id="code-text">{html.escape(self._text)}</pre>'
+        )
+        self.code.param.update(title=f"Python: {message['title']}", open=True)

@@ -1,0 +1,336 @@
+"""View 1: the sky map. A tap picks the nearest galaxy, box and lasso a set."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.events import RangesUpdate, SelectionGeometry, Tap
+from bokeh.models import ColumnDataSource, CustomJS
+
+from galam_explorer.app.code import sky_code
+from galam_explorer.app.data import COLUMNS
+from galam_explorer.app.live import LiveFigure
+from galam_explorer.app.views.base import View, empty_card, escape, html_pane, icon_button
+from galam_explorer.errors import GalamError
+from galam_explorer.evaluate.figures import sky as fig
+from galam_explorer.records import Galaxy
+
+__all__ = ["SkyMap", "rows_in_box", "rows_in_polygon"]
+
+_COHORT, _CURRENT = 5, 6
+_PICK_RADIUS_PX = 14.0
+_POINTER = """
+const send = () => {
+  fig.galam_timer = null
+  const e = fig.galam_event
+  const unit = (fig.x_range.end - fig.x_range.start) / Math.max(fig.inner_width, 1)
+  pointer.data = e === null ? {x: [NaN], y: [NaN], sx: [0], sy: [0], unit: [unit]}
+    : {x: [e.x], y: [e.y], sx: [e.sx], sy: [e.sy], unit: [unit]}
+}
+fig.galam_event = cb_obj.event_name === 'mouseleave' ? null : cb_obj
+if (!fig.galam_timer) { fig.galam_timer = setTimeout(send, 70) }
+"""
+
+
+def rows_in_box(
+    x: np.ndarray, y: np.ndarray, box: tuple[float, float, float, float]
+) -> np.ndarray:
+    """Rows with ``x0 <= x <= x1`` and ``y0 <= y <= y1``; NaN is outside."""
+    x0, x1, y0, y1 = box
+    return np.flatnonzero((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1))
+
+
+def rows_in_polygon(x: np.ndarray, y: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """Rows inside a drawn polygon, shape (k, 2); NaN is outside."""
+    import shapely
+
+    if len(vertices) < 3:
+        return np.array([], dtype=int)
+    polygon = shapely.make_valid(shapely.Polygon(vertices))
+    shapely.prepare(polygon)
+    rows = rows_in_box(x, y, (*_extent(vertices[:, 0]), *_extent(vertices[:, 1])))
+    return rows[shapely.contains_xy(polygon, x[rows], y[rows])]
+
+
+def _extent(values: np.ndarray) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+class SkyMap(View):
+    """Where the galaxies are."""
+
+    title = "Sky map"
+    slug = "sky"
+
+    def __init__(self, state: Any, bridge: Any) -> None:
+        super().__init__(state, bridge)
+        self.view = fig.SkyView(centre=state.centre)
+        self._project()
+        self._live: LiveFigure | None = None
+        self._card = html_pane(width=1, height=1, sizing_mode="fixed", styles=_OVER)
+        self._caption = html_pane(margin=(0, 8))
+        self._controls()
+        if state.data is not None and state.data.located.any():
+            self._live = LiveFigure(self.element(), "sky")
+            self._connect()
+            body = pn.Column(
+                self._live.pane,
+                self._card,
+                sizing_mode="stretch_both",
+                styles={"position": "relative", "overflow": "hidden"},
+            )
+        else:
+            text = (
+                "None of these galaxies has coordinates, so there is no map. "
+                "They are all in the table below."
+            )
+            body = html_pane(empty_card("No positions", text), sizing_mode="stretch_both")
+        self._layout = pn.Column(self._bar, body, self._caption, sizing_mode="stretch_both")
+        self.watch(self._on_colour, "color_by")
+        self.watch(self._on_view, "zoomed", "centre")
+        self.watch(self._on_cohort, "cohort")
+        self._summarise()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    # -- drawing -----------------------------------------------------------------
+
+    def _project(self) -> None:
+        data = self.state.data
+        if data is None:
+            self.x = self.y = np.array([])
+        else:
+            self.x, self.y = self.view.project(data.ra, data.dec)
+
+    def _cohort_rows(self) -> np.ndarray:
+        survey = self.state.data.survey
+        return np.array([survey.row(one) for one in self.state.cohort], dtype=int)
+
+    def element(self) -> hv.Overlay:
+        data, state = self.state.data, self.state
+        values, label = data.values(state.color_by)
+        return fig.sky_figure(
+            data.ra,
+            data.dec,
+            values,
+            label,
+            view=self.view,
+            current=state.row,
+            cohort=self._cohort_rows(),
+            dark=state.dark,
+        )
+
+    def _redraw(self) -> None:
+        if self._live is not None:
+            self._live.redraw(self.element())
+            self._connect()
+        self._summarise()
+
+    def recolour(self) -> None:
+        self._redraw()
+
+    def show(self, galaxy: Galaxy | None) -> None:
+        if self._live is None:
+            return
+        row = self.state.row
+        if self.view.kind == "tangent" and row is not None and not self._in_view(row):
+            self._zoom_to(row)
+            self._redraw()
+        else:
+            rows = [] if row is None else [row]
+            self._live.update_layer(_CURRENT, fig.rows_source(self.x, self.y, rows))
+        self._summarise()
+
+    def _in_view(self, row: int) -> bool:
+        x, y, r = self.x[row], self.y[row], self.view.radius
+        return bool(np.isfinite(x) and abs(x) <= r and abs(y) <= r)
+
+    def _zoom_to(self, row: int) -> None:
+        data = self.state.data
+        if data.located[row]:
+            self.view = fig.SkyView("tangent", ra=data.ra[row], dec=data.dec[row], radius=3.0)
+            self._project()
+
+    def _on_colour(self, *_events: Any) -> None:
+        self._colour.value = self.state.color_by
+        self._redraw()
+
+    def _on_view(self, *_events: Any) -> None:
+        row = self.state.row
+        if self.state.zoomed and row is not None and self.state.data.located[row]:
+            self._zoom_to(row)
+        else:
+            self.view = fig.SkyView(centre=self.state.centre)
+            self._project()
+        self._zoom.value = "Around it" if self.view.kind == "tangent" else "All sky"
+        self._redraw()
+
+    def _on_cohort(self, *_events: Any) -> None:
+        if self._live is not None:
+            columns = fig.rows_source(self.x, self.y, self._cohort_rows())
+            self._live.update_layer(_COHORT, columns)
+        self._clear.visible = bool(self.state.cohort)
+        self._summarise()
+
+    # -- controls ----------------------------------------------------------------
+
+    def _controls(self) -> None:
+        state = self.state
+        choices = state.data.column_choices() if state.data else {"z": "z"}
+        self._colour = pmui.Select(
+            label="Colour by", options=choices, value=state.color_by, size="small", width=190,
+            margin=0, variant="outlined",
+        )  # fmt: skip
+        self._colour.param.watch(lambda e: state.param.update(color_by=e.new), "value")
+        self._zoom = pmui.RadioButtonGroup(
+            options=["All sky", "Around it"], value="All sky", size="small", margin=0,
+            color="primary", variant="outlined",
+        )  # fmt: skip
+        self._zoom.param.watch(
+            lambda e: state.param.update(zoomed=e.new == "Around it"), "value"
+        )
+        self._turn = pmui.Select(
+            label="Centre RA", options={f"{r}°": float(r) for r in range(0, 360, 60)},
+            value=state.centre, size="small", width=92, margin=0, variant="outlined",
+        )  # fmt: skip
+        self._turn.param.watch(lambda e: state.param.update(centre=e.new), "value")
+        self._clear = icon_button(
+            "filter_alt_off", "Clear the chosen set", lambda _e: state.clear_cohort(),
+            visible=bool(state.cohort),
+        )  # fmt: skip
+        self._bar = pn.Row(
+            html_pane('<div class="g"><h2>Sky</h2></div>', width=32, sizing_mode="fixed"),
+            self._colour,
+            self._turn,
+            self._zoom,
+            pn.Spacer(sizing_mode="stretch_width"),
+            self._clear,
+            self.menu(),
+            sizing_mode="stretch_width",
+            styles={"align-items": "center", "gap": "8px", "padding": "6px 10px 0 12px"},
+        )
+
+    def _summarise(self) -> None:
+        data, state = self.state.data, self.state
+        if data is None:
+            return
+        shown, row = int(data.located.sum()), state.row
+        parts = [f"{shown:,} of {len(data):,} galaxies have a position"]
+        if row is not None and data.located[row]:
+            parts.append(f"chosen: {data.ra[row]:.4f}° {data.dec[row]:+.4f}°")
+        elif row is not None:
+            parts.append("the chosen galaxy has no position")
+        if state.cohort:
+            parts.append(f"set of {len(state.cohort):,}")
+        self._caption.object = (
+            f'<div class="g soft" style="font-size:12px;padding:2px 4px 4px">'
+            f"{escape(' · '.join(parts))}</div>"
+        )
+
+    # -- pointing ------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        figure = self._live.figure
+        pointer = ColumnDataSource({"x": [math.nan], "y": [0], "sx": [0], "sy": [0], "unit": [1]})
+        code = CustomJS(args={"fig": figure, "pointer": pointer}, code=_POINTER)
+        for event in ("mousemove", "mouseleave"):
+            figure.js_on_event(event, code)
+        pointer.on_change("data", lambda _attr, _old, new: self._hover(new))
+        figure.on_event(Tap, self._tap)
+        figure.on_event(SelectionGeometry, self._brush)
+
+    def nearest_row(self, x: float, y: float) -> tuple[int | None, float]:
+        """Row of the drawn galaxy nearest to a point, and its distance in plot units."""
+        squared = (self.x - x) ** 2 + (self.y - y) ** 2
+        if not np.isfinite(squared).any():
+            return None, math.inf
+        row = int(np.nanargmin(squared))
+        return row, math.sqrt(squared[row])
+
+    def _tap(self, event: Tap) -> None:
+        if event.x is None or event.y is None:
+            return
+        row, _ = self.nearest_row(event.x, event.y)
+        if row is not None:
+            self.state.select(str(self.state.data.ids[row]))
+
+    def _brush(self, event: SelectionGeometry) -> None:
+        if not event.final:
+            return
+        geometry = event.geometry
+        if geometry["type"] == "rect":
+            xs = sorted((geometry["x0"], geometry["x1"]))
+            ys = sorted((geometry["y0"], geometry["y1"]))
+            rows = rows_in_box(self.x, self.y, (*xs, *ys))
+        elif geometry["type"] == "poly":
+            rows = rows_in_polygon(self.x, self.y, np.column_stack([geometry["x"], geometry["y"]]))
+        else:
+            return
+        self.state.set_cohort(self.state.data.ids[rows].tolist())
+
+    def _hover(self, new: dict[str, Any]) -> None:
+        x, y, unit = new["x"][0], new["y"][0], float(new["unit"][0])
+        row, distance = (None, math.inf)
+        if x is not None and np.isfinite(x):
+            row, distance = self.nearest_row(float(x), float(y))
+        if row is None or distance > _PICK_RADIUS_PX * unit:
+            if self._card.object:
+                self._card.object = ""
+            return
+        self._card.object = self._hover_card(row, float(new["sx"][0]), float(new["sy"][0]))
+
+    def _hover_card(self, row: int, sx: float, sy: float) -> str:
+        data = self.state.data
+        galaxy_id = str(data.ids[row])
+        try:
+            uri = data.thumbnail(galaxy_id, 48)
+        except GalamError:
+            uri = ""
+        image = f'<img src="{uri}" width="96" alt="">' if uri else "<i>no image</i>"
+        facts = []
+        for name in ("z", "sn_r", "petro_mag_r"):
+            if name in data.catalog:
+                column = COLUMNS[name]
+                facts.append(f"{column.label} {column.text(float(data.catalog[name].iat[row]))}")
+        shift_x = "calc(-100% - 14px)" if sx > 280 else "14px"
+        shift_y = "calc(-100% - 8px)" if sy > 150 else "8px"
+        return (
+            f'<div class="g" style="position:absolute;left:{sx:.0f}px;top:{sy:.0f}px;'
+            f"transform:translate({shift_x},{shift_y});background:var(--paper);"
+            "border:1px solid var(--line);border-radius:8px;padding:6px;width:max-content;"
+            f'box-shadow:0 4px 14px rgba(0,0,0,.25);font-size:12px">{image}'
+            f"<div><b>{escape(galaxy_id)}</b></div><div class='soft'>"
+            f"{escape(' · '.join(facts))}</div></div>"
+        )
+
+    # -- export --------------------------------------------------------------------
+
+    def figure_names(self) -> list[str]:
+        return ["sky"]
+
+    def file_stem(self) -> str:
+        return f"sky-{self.state.survey_id}"
+
+    def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
+        data, state = self.state.data, self.state
+        frame = data.catalog[["id", "ra", "dec"]].copy()
+        frame[state.color_by] = data.values(state.color_by)[0]
+        frame["in_set"] = frame["id"].isin(set(state.cohort))
+        about = {"ra": ("deg", COLUMNS["ra"].definition), "dec": ("deg", COLUMNS["dec"].definition)}
+        return frame, about
+
+    def code(self) -> str:
+        state = self.state
+        view = repr(self.view)
+        return sky_code(state.data.source, state.color_by, view, state.galaxy_id, state.cohort)
+
+
+_OVER = {"position": "absolute", "left": "0", "top": "0", "pointer-events": "none", "z-index": "5"}
+_ = RangesUpdate

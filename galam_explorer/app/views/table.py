@@ -1,0 +1,204 @@
+"""View 2: the galaxy table, a page at a time, with thumbnails and filters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+
+from galam_explorer.app.code import table_code
+from galam_explorer.app.data import COLUMNS
+from galam_explorer.app.views.base import View, html_pane
+from galam_explorer.records import Galaxy
+
+__all__ = ["GalaxyTable"]
+
+_NUMBERS = ("z", "sn_r", "petro_mag_r", "true_log_age", "true_m_h", "ra", "dec")
+
+
+class _PlainDesign(pn.theme.Design):
+    """No design: Panel 1.9's table waits in a busy loop for the design's style sheet."""
+
+
+class _PagedTable(pn.widgets.Tabulator):
+    """A Tabulator whose ``image`` column is made for the rows of one page only."""
+
+    def __init__(self, value: pd.DataFrame, thumbnail: Any, **params: Any) -> None:
+        self._thumbnail = thumbnail
+        super().__init__(value, **params)
+
+    def _get_data(self) -> tuple[pd.DataFrame, dict[str, Any]]:
+        frame, page = super()._get_data()
+        if "image" in page:
+            page["image"] = np.array([self._thumbnail(str(one)) for one in page["id"]])
+        return frame, page
+
+    def ordered(self) -> pd.DataFrame:
+        """All rows that pass the filters, in the order shown."""
+        return self._sort_df(self._filter_dataframe(self.value))
+
+
+class GalaxyTable(View):
+    """Every galaxy, or the chosen set."""
+
+    title = "Galaxy table"
+    slug = "table"
+
+    def __init__(self, state: Any, bridge: Any) -> None:
+        super().__init__(state, bridge)
+        self._full = self._frame()
+        self._widget = _PagedTable(
+            self._full,
+            thumbnail=lambda one: state.data.thumbnail(one, 18),
+            pagination="remote",
+            page_size=8,
+            show_index=False,
+            disabled=True,
+            selectable=1,
+            layout="fit_data_fill",
+            theme="simple",
+            titles=self._titles(),
+            header_filters=self._filters(),
+            formatters={"image": {"type": "image", "height": "26px", "width": "26px"}},
+            editors=dict.fromkeys(self._full.columns, None),
+            widths={"image": 46, "id": 150},
+            header_tooltips=self._tooltips(),
+            text_align={"image": "center"},
+            sizing_mode="stretch_both",
+            margin=0,
+            name="galaxy-table",
+            design=_PlainDesign,
+            stylesheets=[_CSS],
+        )
+        self._widget.on_click(self._clicked)
+        for name in ("sorters", "filters"):
+            self._widget.param.watch(self._reordered, name)
+        self._only = pmui.Switch(
+            label="chosen set only", value=True, size="small", margin=0, visible=False
+        )
+        self._only.param.watch(self._on_cohort, "value")
+        self._title = html_pane(sizing_mode="stretch_width")
+        bar = pn.Row(
+            self._title,
+            self._only,
+            self.menu(),
+            sizing_mode="stretch_width",
+            styles={"align-items": "center", "gap": "8px", "padding": "2px 10px 0 12px"},
+        )
+        self._layout = pn.Column(bar, self._widget, sizing_mode="stretch_both")
+        self.watch(self._on_cohort, "cohort")
+        self._entitle()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    # -- content -------------------------------------------------------------------
+
+    def _frame(self) -> pd.DataFrame:
+        data = self.state.data
+        if data is None:
+            return pd.DataFrame({"image": [], "id": []})
+        catalog = data.catalog
+        frame = pd.DataFrame({"image": "", "id": catalog["id"].astype(object)})
+        for name in _NUMBERS:
+            if name in catalog and catalog[name].notna().any():
+                digits = COLUMNS[name].digits
+                frame[name] = catalog[name].astype(float).round(min(digits, 4))
+        frame["data"] = data.values("content")[0]
+        for index, statuses in enumerate(data.statuses.values()):
+            frame["status" if index == 0 else f"status {index + 1}"] = statuses
+        return frame
+
+    def _titles(self) -> dict[str, str]:
+        titles = {name: COLUMNS[name].title for name in _NUMBERS if name in self._full}
+        return titles | {"image": "", "id": "id", "data": "has"}
+
+    def _tooltips(self) -> dict[str, str]:
+        return {name: COLUMNS[name].definition for name in _NUMBERS if name in self._full}
+
+    def _filters(self) -> dict[str, Any]:
+        filters: dict[str, Any] = {
+            "id": {"type": "input", "func": "like", "placeholder": "contains…"},
+            "data": {"type": "input", "func": "like", "placeholder": "contains…"},
+        }
+        for name in _NUMBERS:
+            if name in self._full:
+                filters[name] = {"type": "number", "func": ">=", "placeholder": "at least"}
+        for name in self._full:
+            if name.startswith("status"):
+                filters[name] = {"type": "input", "func": "like", "placeholder": "contains…"}
+        return filters
+
+    def _entitle(self) -> None:
+        count, total = len(self._widget.ordered()), len(self._full)
+        text = f"{count:,} galaxies" if count == total else f"{count:,} of {total:,} galaxies"
+        self._title.object = f'<div class="g"><h2>Table <span class="soft">{text}</span></h2></div>'
+
+    # -- selection -------------------------------------------------------------------
+
+    def show(self, galaxy: Galaxy | None) -> None:
+        wanted = self.state.galaxy_id
+        index = self._widget.value.index[self._widget.value["id"] == wanted]
+        if not len(index):
+            self._widget.selection = []
+            return
+        ordered = self._widget.ordered().index
+        place = np.flatnonzero(ordered == index[0])
+        position = int(self._widget.value.index.get_loc(index[0]))
+        if len(place):
+            page = int(place[0]) // self._widget.page_size + 1
+            if page != self._widget.page:
+                self._widget.page = page
+        if self._widget.selection != [position]:
+            self._widget.selection = [position]
+
+    def _clicked(self, event: Any) -> None:
+        if 0 <= event.row < len(self._widget.value):
+            self.state.select(str(self._widget.value["id"].iat[event.row]))
+
+    def _reordered(self, *_events: Any) -> None:
+        ordered = self._widget.ordered()
+        self.state.set_order(ordered.index.to_numpy())
+        self._entitle()
+
+    def _on_cohort(self, *_events: Any) -> None:
+        chosen = bool(self.state.cohort)
+        self._only.visible = chosen
+        if chosen and self._only.value:
+            frame = self._full[self._full["id"].isin(set(self.state.cohort))]
+        else:
+            frame = self._full
+        self._widget.param.update(selection=[], page=1)
+        self._widget.value = frame
+        self._reordered()
+        self.show(None)
+
+    # -- export ----------------------------------------------------------------------
+
+    def file_stem(self) -> str:
+        return f"table-{self.state.survey_id}"
+
+    def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
+        rows = self._widget.ordered().index
+        frame = self.state.data.catalog.loc[rows]
+        units = {"ra": "deg", "dec": "deg", "petro_mag_r": "mag", "petro_r90_r": "arcsec"}
+        about = {n: (units.get(n, ""), c.definition) for n, c in COLUMNS.items()}
+        return frame, about
+
+    def code(self) -> str:
+        ordered = self._widget.ordered()
+        ids = None if len(ordered) == len(self._full) else ordered["id"].tolist()
+        return table_code(self.state.data.source, ids)
+
+
+_CSS = """
+:host .tabulator { font-size: 12px; border: none; }
+:host .tabulator-row { min-height: 30px; cursor: pointer; }
+:host .tabulator-row .tabulator-cell { padding: 2px 8px; height: 30px !important;
+  line-height: 26px; font-variant-numeric: tabular-nums; }
+:host .tabulator-cell img { border-radius: 4px; display: block; }
+:host .tabulator-header-filter input { font-size: 11px; padding: 2px 4px; min-width: 0; }
+"""

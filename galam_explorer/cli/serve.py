@@ -1,0 +1,72 @@
+"""``galam serve``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from galam_explorer.cli.common import DebugOption, console, user_errors
+from galam_explorer.errors import GalamError
+
+__all__ = ["serve_arguments", "serve_command"]
+
+
+def serve_arguments(port: int, address: str, origins: list[str], threads: int) -> list[str]:
+    """The `panel serve` command line for the dashboard.
+
+    One process with threads (one session's work does not stop another's), and
+    warm: the application is built once before the first visitor comes.
+    """
+    app = Path(__file__).resolve().parents[1] / "app" / "served.py"
+    arguments = [sys.executable, "-m", "panel", "serve", str(app), "--index", "served"]
+    arguments += ["--port", str(port), "--address", address, "--num-threads", str(threads)]
+    arguments += ["--warm", "--reuse-sessions", "--global-loading-spinner"]
+    for origin in origins:
+        arguments += ["--allow-websocket-origin", origin]
+    return arguments
+
+
+def serve_command(
+    survey: Annotated[
+        list[str] | None,
+        typer.Option("--survey", "-s", help="A survey folder, or 'demo'. May be given twice."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5006,
+    address: Annotated[
+        str, typer.Option(help="Address to listen on; 127.0.0.1 is this machine only.")
+    ] = "127.0.0.1",
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option("--allow-origin", help="HOST:PORT a browser may use, behind a proxy."),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads for sessions.")] = 4,
+    show: Annotated[bool, typer.Option("--show", help="Open it in your browser.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Serve the dashboard on any survey (the embedded demo by default)."""
+    from galam_explorer.survey import load_survey
+
+    with user_errors(debug):
+        sources = survey or ["demo"]
+        for source in sources:
+            if os.pathsep in source:
+                raise GalamError(f"the path contains {os.pathsep!r}", source, "rename the folder")
+            opened = load_survey(source)
+            console.print(f"[bold]{opened.name}[/]: {len(opened):,} galaxies", highlight=False)
+        arguments = serve_arguments(port, address, allow_origin or [], threads)
+        environment = os.environ | {"GALAM_SURVEY": os.pathsep.join(_absolute(s) for s in sources)}
+        console.print(f"Open http://{address}:{port} (Ctrl-C stops)", highlight=False)
+        code = subprocess.call([*arguments, *(["--show"] if show else [])], env=environment)
+        if code > 0:
+            raise GalamError(
+                f"the server ended with status {code}", f"port {port}", "is the port in use?"
+            )
+
+
+def _absolute(source: str) -> str:
+    return source if source == "demo" else str(Path(source).expanduser().resolve())

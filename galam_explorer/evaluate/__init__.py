@@ -1,0 +1,1 @@
+"""What comes out: figures now; predictions, metrics and tables as they arrive."""
