@@ -69,7 +69,8 @@ def prepare_survey(
         Or the name of one, ``"paper"`` or ``"robust"``.
     workers : int, optional
         Processes; as many as there are cores by default, 1 works in this one.
-        They are spawned: a script needs ``if __name__ == "__main__"``.
+        They import the script that started them: it
+        needs ``if __name__ == "__main__"``.
     progress : callable, optional
         Called as ``progress(done, total)`` in galaxies.
 
@@ -219,6 +220,15 @@ def _run(
     report(total, total)
 
 
+def _context() -> Any:
+    """Processes that share nothing with this one's threads, libraries imported once for all."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["galam_explorer.preprocess.work", "skimage.segmentation"])
+    return context
+
+
 def _run_pool(
     todo: list[Unit],
     partial: Path,
@@ -226,8 +236,8 @@ def _run_pool(
     workers: int,
     tell: Callable[[int], None],
 ) -> None:
-    """Run units in spawned processes, a few in flight at a time."""
-    context = multiprocessing.get_context("spawn")
+    """Run units in worker processes, a few in flight at a time."""
+    context = _context()
     stop, counter = context.Event(), context.Value("Q", 0)
     pending, running = deque(todo), set[Future]()
     pool = ProcessPoolExecutor(
