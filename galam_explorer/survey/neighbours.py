@@ -96,8 +96,8 @@ def _field_galaxy(east: float, north: float, r: float, rng: np.random.Generator)
 def draw_neighbours(half_width: float, density: float, rng: np.random.Generator) -> list[Neighbour]:
     """Stars and galaxies of a random field.
 
-    Counts per square degree: stars 3 500 to r = 22 with slope 0.16 a magnitude
-    (galactic latitudes of 40-60 degrees); galaxies 90 to r = 17.77 with slope
+    Counts per square degree: stars 4 500 to r = 22 with slope 0.16 a magnitude
+    (galactic latitudes of 30-60 degrees); galaxies 90 to r = 17.77 with slope
     0.42, 5 400 to r = 22 (Yasuda et al. 2001). Star counts scatter from field
     to field with latitude.
 
@@ -112,7 +112,7 @@ def draw_neighbours(half_width: float, density: float, rng: np.random.Generator)
     area = (2 * half_width / 3600) ** 2 * density
     found = []
     richness = np.exp(0.65 * rng.standard_normal())
-    stars = rng.poisson(3500 * 10 ** (0.16 * (_FAINTEST - 22)) * area * richness)
+    stars = rng.poisson(4500 * 10 ** (0.16 * (_FAINTEST - 22)) * area * richness)
     for r in _magnitudes(stars, 0.16, 13.5, _FAINTEST, rng):
         found.append(_star(*rng.uniform(-half_width, half_width, 2), float(r), rng))
     galaxies = rng.poisson(90 * 10 ** (0.42 * (_FAINTEST - 17.77)) * area)

@@ -40,7 +40,7 @@ _MARGIN = 6
 _LARGEST_FRAME = 4096
 # Galaxies live in groups: how often members show around one, and how many in a
 # field 70 arcsec wide.
-_GROUP_PROBABILITY, _GROUP_MEMBERS = 0.5, 4.0
+_GROUP_PROBABILITY, _GROUP_MEMBERS = 0.5, 5.0
 
 
 @dataclass(frozen=True, eq=False)
