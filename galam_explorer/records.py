@@ -13,6 +13,7 @@ import numpy as np
 
 __all__ = [
     "LOGLAM_STEP",
+    "UNUSABLE_BITS",
     "Cutout",
     "CutoutStages",
     "Ellipse",
@@ -23,6 +24,11 @@ __all__ = [
 
 LOGLAM_STEP = 1e-4
 """Step of SDSS wavelength grids in log10(Å)."""
+
+UNUSABLE_BITS = sum(1 << bit for bit in (17, 18, 22, 23, 24, 25, 26, 27))
+"""SDSS mask bits that make a pixel unusable: LOWFLAT, FULLREJECT, NOSKY, BRIGHTSKY,
+NODATA, COMBINEREJ, BADFLUXFACTOR, BADSKYCHI. Bits 0-11 describe a whole fibre
+(MANYBADCOLUMNS marks half a spectrum) and NEARBADPIXEL only warns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,16 +45,16 @@ class Spectrum:
     loglam0 : float
         log10 of the first vacuum wavelength in Å; the step is `LOGLAM_STEP`.
     and_mask : ndarray, shape (n,), int32, optional
-        SDSS mask bits set in every exposure; non-zero means suspect.
+        SDSS mask bits set in every exposure; `UNUSABLE_BITS` make a pixel unusable.
     wdisp : ndarray, shape (n,), float32, optional
         Instrumental dispersion (1 sigma) in pixels of 1e-4 dex.
     """
 
-    flux: np.ndarray
-    ivar: np.ndarray
+    flux: np.ndarray = field(repr=False)
+    ivar: np.ndarray = field(repr=False)
     loglam0: float
-    and_mask: np.ndarray | None = None
-    wdisp: np.ndarray | None = None
+    and_mask: np.ndarray | None = field(default=None, repr=False)
+    wdisp: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.flux)
@@ -67,7 +73,7 @@ class Spectrum:
     def good(self) -> np.ndarray:
         """Pixels that carry information, shape (n,), bool."""
         good = np.isfinite(self.flux) & np.isfinite(self.ivar) & (self.ivar > 0)
-        return good if self.and_mask is None else good & (self.and_mask == 0)
+        return good if self.and_mask is None else good & (self.and_mask & UNUSABLE_BITS == 0)
 
     @property
     def error(self) -> np.ndarray:
@@ -90,7 +96,7 @@ class Cutout:
         Arcsec per pixel; NaN where unknown.
     """
 
-    encoded: bytes
+    encoded: bytes = field(repr=False)
     scale: float = float("nan")
 
 

@@ -13,11 +13,6 @@ WAVELENGTHS = np.arange(3830.0, 8001.0)
 """Observed vacuum wavelengths of the network's input, Å, shape (4171,)."""
 N_WAVELENGTHS = len(WAVELENGTHS)
 
-# SDSS mask bits that make a pixel unusable: LOWFLAT, FULLREJECT, NOSKY, BRIGHTSKY,
-# NODATA, COMBINEREJ, BADFLUXFACTOR, BADSKYCHI. Bits 0-11 describe a whole fibre
-# (MANYBADCOLUMNS marks half a spectrum) and NEARBADPIXEL only warns.
-BAD_BITS = sum(1 << bit for bit in (17, 18, 22, 23, 24, 25, 26, 27))
-
 _ERROR_RATIO = 2.0
 _ERROR_WINDOW = 201
 _LINE_SIGMA = 8.0
@@ -75,9 +70,7 @@ def _clean_and_normalise(
     spectrum: Spectrum, wavelength: np.ndarray, flux: np.ndarray
 ) -> PreparedSpectrum:
     inside = (wavelength > WAVELENGTHS[0] - 2) & (wavelength < WAVELENGTHS[-1] + 2)
-    usable = inside & np.isfinite(flux) & np.isfinite(spectrum.error)
-    if spectrum.and_mask is not None:
-        usable &= (spectrum.and_mask & BAD_BITS) == 0
+    usable = inside & spectrum.good
     if usable.sum() < _MIN_GOOD_SHARE * inside.sum():
         share = 100 * usable.sum() / inside.sum()
         return PreparedSpectrum("bad_spectrum", f"only {share:.0f} % of the pixels are good")

@@ -21,11 +21,11 @@ import numpy as np
 
 from galam_explorer.config import SimulationConfig
 from galam_explorer.errors import GalamError
-from galam_explorer.records import Cutout, Galaxy, Spectrum
+from galam_explorer.records import Cutout, Galaxy
 from galam_explorer.survey.footprint import clustered_position
 from galam_explorer.survey.populations import draw_galaxy, truth
 from galam_explorer.survey.render import render_cutout
-from galam_explorer.survey.spectra import fibre_spectrum
+from galam_explorer.survey.spectra import fibre_spectrum, median_sn_r
 from galam_explorer.survey.ssp import GRID_PATH
 from galam_explorer.survey.store import Survey
 from galam_explorer.survey.writer import SurveyWriter
@@ -33,7 +33,6 @@ from galam_explorer.survey.writer import SurveyWriter
 __all__ = ["galaxy_id", "simulate_galaxy", "simulate_survey"]
 
 _CHUNK = 20
-_R_BAND = (5600.0, 7000.0)
 _MINIMUM_SN = 5.0
 Progress = Callable[[int, int], None]
 
@@ -45,15 +44,6 @@ def galaxy_id(config: SimulationConfig, number: int) -> str:
     """
     prefix = "sim" if config.seed == 0 else f"sim-{config.seed}"
     return f"{prefix}-{number:06d}"
-
-
-def signal_to_noise(spectrum: Spectrum) -> float:
-    """Median S/N per pixel over 5600-7000 Å, the SDSS r band; 0 without good pixels."""
-    band = (spectrum.wavelength > _R_BAND[0]) & (spectrum.wavelength < _R_BAND[1])
-    band &= spectrum.good
-    if not band.any():
-        return 0.0
-    return float(np.median(spectrum.flux[band] * np.sqrt(spectrum.ivar[band])))
 
 
 def simulate_galaxy(config: SimulationConfig, number: int) -> Galaxy:
@@ -78,7 +68,7 @@ def simulate_galaxy(config: SimulationConfig, number: int) -> Galaxy:
     while True:
         model = draw_galaxy(rng)
         spectrum = fibre_spectrum(model, rng)
-        sn_r = signal_to_noise(spectrum)
+        sn_r = median_sn_r(spectrum)
         if sn_r >= _MINIMUM_SN:
             break
     has_spectrum = np.random.default_rng([config.seed, 2, number]).random()
