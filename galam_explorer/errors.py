@@ -29,7 +29,8 @@ class GalamError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}. {self.remedy}." if self.remedy else f"{text}."
+        remedy = self.remedy[:1].upper() + self.remedy[1:]
+        return f"{text}. {remedy}." if remedy else f"{text}."
 
     def __reduce__(self) -> tuple:
         # Exceptions travel between worker processes by pickle, which would
