@@ -148,6 +148,10 @@ export function render({model}) {
     }))
   })
 
+  model.on("search", () => {
+    if (model.search) { history.replaceState(history.state, "", model.search) }
+  })
+
   model.on("msg:custom", async (message) => {
     if (message.kind === "export") {
       const views = views_of(message.names)

@@ -17,6 +17,7 @@ class Bridge(JSComponent):
     """An invisible component; `handlers` maps a message kind to what it does."""
 
     seq = param.Integer(default=0, doc="Raised when all views have the new data.")
+    search = param.String(default="", doc="The query of the address bar.")
     latency = param.Number(default=0.0, doc="Milliseconds from the last action to paint.")
 
     _esm: ClassVar[Path] = Path(__file__).with_name("bridge.js")

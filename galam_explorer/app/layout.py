@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
@@ -43,6 +45,9 @@ def survey_sources(text: str | None = None) -> dict[str, str]:
             name, number = f"{base}-{number}", number + 1
         sources[name] = source
     return sources
+
+
+_WARMED = threading.Event()
 
 
 class Workspace:
@@ -231,13 +236,14 @@ class Dashboard:
             self._send_toast(self._messages.pop(0))
 
     def _relink(self, *_events: Any) -> None:
+        # Panel's own location adds an entry to the browser's history at each change.
         if pn.state.location:
-            pn.state.location.search = "?" + urlencode(self.state.link())
+            self.bridge.search = "?" + urlencode(self.state.link())
 
     # -- page ------------------------------------------------------------------------
 
-    def body(self, height: str) -> pn.Column:
-        """Everything below the top bar."""
+    def body(self, size: dict[str, str]) -> pn.Column:
+        """Everything below the top bar, with styles that give its size."""
         row = pn.Row(self.left, self.right, sizing_mode="stretch_both", styles=_BODY)
         self._body = pn.Column(
             row,
@@ -246,7 +252,7 @@ class Dashboard:
             self.dialogs.help,
             self.dialogs.code,
             sizing_mode="stretch_both",
-            styles={"height": height, "overflow": "hidden", "background": "var(--ground)"},
+            styles={**size, "overflow": "hidden", "background": "var(--ground)"},
             stylesheets=[variables(self.state.dark)],
         )
         self.state.param.watch(self._repaint, "theme")
@@ -260,7 +266,7 @@ class Dashboard:
         page = pmui.Page(
             title="GalAM Explorer",
             header=self.bar.items,
-            main=[self.body("calc(100vh - 52px)")],
+            main=[self.body({"flex": "1 1 0", "min-height": "0"})],
             theme_config=THEME,
             dark_theme=self.state.dark,
             theme_toggle=True,
@@ -283,12 +289,27 @@ def build_app(survey: str | Path | None = None) -> pmui.Page:
         the demo.
     """
     pn.extension("tabulator", notifications=True)
+    pn.config.respect_explicit_sizing = True
     location = pn.state.location
     query = dict(parse_qsl((location.search or "").lstrip("?"))) if location else {}
     dashboard = Dashboard(survey_sources(None if survey is None else str(survey)), query)
     page = dashboard.page()
     pn.state.onload(dashboard.flush_messages)
+    pn.state.onload(_warm)
     return page
+
+
+def _warm() -> None:
+    """Import what the next tab needs while the user looks at the first one."""
+    if not _WARMED.is_set():
+        _WARMED.set()
+        threading.Thread(target=_import_preprocess, daemon=True, name="warm").start()
+
+
+def _import_preprocess() -> None:
+    from galam_explorer.preprocess.images import prepare_cutout
+
+    prepare_cutout(np.zeros((64, 64, 3), dtype=np.uint8))
 
 
 class Explorer(pn.viewable.Viewer):
@@ -314,7 +335,7 @@ class Explorer(pn.viewable.Viewer):
         self.state = self.dashboard.state
         self._layout = pn.Column(
             pn.Row(*self.dashboard.bar.items, sizing_mode="stretch_width", styles=_CELL_BAR),
-            self.dashboard.body(f"{height - 52}px"),
+            self.dashboard.body({"height": f"{height - 52}px"}),
             sizing_mode="stretch_width",
             height=height,
         )

@@ -33,6 +33,7 @@ class LiveFigure:
         self.name = name
         self._draw(overlay)
         pane.setdefault("sizing_mode", "stretch_both")
+        pane.setdefault("margin", 0)
         self.pane = pn.pane.Bokeh(self.figure, **pane)
 
     def _draw(self, overlay: hv.Overlay) -> None:

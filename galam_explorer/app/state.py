@@ -80,6 +80,7 @@ class ExplorerState(param.Parameterized):
     centre = param.Number(default=180.0, bounds=(0.0, 360.0), doc="RA in the map's middle, °.")
     theme = param.Selector(default="light", objects=["light", "dark"], doc="Page colours.")
     config = param.ClassSelector(class_=PreprocessConfig, doc="Preprocessing parameters.")
+    fates = param.Integer(default=0, doc="Raised when statuses of the whole survey come in.")
     status = param.String(default="", doc="What was computed last.")
     latency_ms = param.Number(default=math.nan, doc="Last selection to all views, ms.")
     message = param.Parameter(default=None, doc="The latest `Message` to the user.")

@@ -48,8 +48,7 @@ PAGE_CSS = """
 .header .MuiToolbar-root { min-height: 52px; height: 52px; padding: 0 14px; gap: 18px; }
 .header .title { font-size: 18px; font-weight: 650; white-space: nowrap; }
 .header .MuiToolbar-root > .MuiBox-root { gap: 8px; }
-main > .MuiToolbar-root, .MuiBox-root > .MuiToolbar-root { min-height: 52px; height: 52px;
-  margin: 0; }
+main .MuiToolbar-root { min-height: 52px !important; height: 52px; margin: 0 !important; }
 .header .MuiLinearProgress-root { position: absolute; bottom: 0; height: 2px; }
 """
 """Style sheet of the page's own frame."""

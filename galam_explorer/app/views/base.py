@@ -20,7 +20,7 @@ from galam_explorer.app.theme import CSS
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy
 
-__all__ = ["View", "empty_card", "escape", "html_pane", "icon_button"]
+__all__ = ["View", "bar", "empty_card", "escape", "html_pane", "icon_button"]
 
 
 def escape(value: object) -> str:
@@ -40,6 +40,14 @@ def empty_card(title: str, text: str) -> str:
     return f'<div class="g empty"><b>{escape(title)}</b><span>{escape(text)}</span></div>'.replace(
         '<div class="g empty">', '<div class="g" style="height:100%"><div class="empty">'
     ) + "</div>"
+
+
+def bar(*items: Any, **options: Any) -> pn.Row:
+    """A row of controls, centred on one line."""
+    for item in items:
+        item.align = "center"
+    styles = {"align-items": "center", "gap": "8px", "flex": "0 0 auto", **options.pop("styles", {})}
+    return pn.Row(*items, sizing_mode="stretch_width", styles=styles, **options)
 
 
 def icon_button(icon: str, tip: str, on_click: Callable[[Any], None], **options: Any) -> Any:

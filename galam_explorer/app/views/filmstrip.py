@@ -1,11 +1,337 @@
-"""View 4."""
+"""View 4: the preprocessing of the chosen galaxy, with live parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import holoviews as hv
+import pandas as pd
 import panel as pn
-from galam_explorer.app.views.base import View
+import panel_material_ui as pmui
+
+from galam_explorer.app.code import filmstrip_code
+from galam_explorer.app.live import LiveFigure
+from galam_explorer.app.stages import stages_of
+from galam_explorer.app.views.base import View, bar, escape, html_pane
+from galam_explorer.app.views.fate import FatePanel
+from galam_explorer.config import PreprocessConfig
+from galam_explorer.errors import GalamError
+from galam_explorer.evaluate.figures import preprocess as fig
+from galam_explorer.records import CutoutStages, Galaxy
+
+__all__ = ["Filmstrip"]
+
+_EMPTY = CutoutStages("no_cutout", "no galaxy is chosen")
+_CONTRASTS = [1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3]
+_SLIDERS: dict[str, tuple[str, str, tuple[float, float, float]]] = {
+    "tolerance": (
+        "tolerance (grey levels)",
+        "The threshold has settled when it changes by less",
+        (0.5, 60.0, 0.5),
+    ),
+    "ellipse_scale": ("ellipse scale", "Factor on the axes of the chosen ellipse", (0.5, 3.0, 0.05)),
+    "n_pixels": ("source pixels", "Fewest connected pixels of a source", (1, 60, 1)),
+    "n_levels": ("deblending levels", "Levels tried between the faintest and the peak", (1, 120, 1)),
+}
+_SETTLE_MS = 60
+
+
 class Filmstrip(View):
+    """Every step, and what the survey as a whole does."""
+
     title = "Preprocessing"
     slug = "preprocessing"
-    def __init__(self, state, bridge):
+    columns = 4
+
+    def __init__(self, state: Any, bridge: Any) -> None:
         super().__init__(state, bridge)
-        self._layout = pn.Column("soon")
-    def __panel__(self): return self._layout
-    def show(self, galaxy): pass
+        self._galaxy: Galaxy | None = None
+        self._stages = _EMPTY
+        self._pending: Any = None
+        self._quiet = False
+        self._figures: dict[str, LiveFigure] = {}
+        self._captions: dict[str, Any] = {}
+        self._covers: dict[str, Any] = {}
+        cells = [self._cell(index, step) for index, step in enumerate(fig.STEPS)]
+        self._link_ranges()
+        self._verdict = html_pane(styles={"min-width": "0"})
+        self._fate = FatePanel(state)
+        grid = pn.Column(*cells, sizing_mode="stretch_width", stylesheets=[_GRID])
+        controls = pn.Row(
+            self._controls(), self._fate, sizing_mode="stretch_both",
+            styles={"gap": "22px", "min-height": "0", "padding-top": "6px"},
+        )  # fmt: skip
+        top = bar(self._verdict, self.menu())
+        self._layout = pn.Column(
+            top, grid, controls, sizing_mode="stretch_both", styles={"padding": "10px 14px 8px"}
+        )
+        self.watch(self._on_config, "config")
+        self.watch(self._on_mask, "show_mask")
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    def close(self) -> None:
+        self._fate.close()
+        super().close()
+
+    # -- pictures ------------------------------------------------------------------
+
+    def _cell(self, index: int, step: fig.Step) -> pn.Column:
+        if step.key == "threshold":
+            overlay = fig.histogram_figure(_EMPTY, dark=self.state.dark)
+        else:
+            overlay = fig.stage_figure(_EMPTY, step.key)
+        live = LiveFigure(overlay, f"stage-{step.key}")
+        self._figures[step.key] = live
+        self._captions[step.key] = html_pane(styles={"flex": "0 0 auto"})
+        self._covers[step.key] = html_pane(styles=_COVER, sizing_mode="stretch_both")
+        self._caption(index, step, reached=True)
+        picture = pn.Column(
+            live.pane, self._covers[step.key], sizing_mode="stretch_width", styles=_PICTURE
+        )
+        return pn.Column(
+            self._captions[step.key], picture, sizing_mode="stretch_width",
+            styles={"min-width": "0"},
+        )  # fmt: skip
+
+    def _caption(self, index: int, step: fig.Step, reached: bool) -> None:
+        text = f'<abbr title="{escape(step.about)}">{index + 1} {escape(step.title)}</abbr>'
+        stages = self._stages
+        if step.key == "threshold" and stages.thresholds:
+            steps = len(stages.thresholds)
+            text += (
+                f' <span class="soft">{stages.thresholds[-1]:.1f} after {steps} '
+                f"{'try' if steps == 1 else 'tries'}</span>"
+            )
+        elif step.key == "edges" and reached:
+            text += f' <span class="soft">{len(stages.ellipses)} fitted</span>'
+        elif step.key in ("segmentation", "deblended") and reached:
+            labels = getattr(stages, step.key)
+            if labels is not None:
+                text += f' <span class="soft">{len(set(labels.ravel().tolist()) - {0})}</span>'
+        weight = "600" if reached else "400"
+        self._captions[step.key].object = (
+            f'<div class="g" style="font-size:12px;font-weight:{weight};padding:0 2px 3px;'
+            f'white-space:nowrap;overflow:hidden;text-overflow:ellipsis">{text}</div>'
+        )
+
+    def _link_ranges(self) -> None:
+        """The pictures of the working image zoom together."""
+        first = self._figures["original"].figure
+        for key, live in self._figures.items():
+            if key not in ("original", "threshold", "cropped"):
+                live.figure.x_range, live.figure.y_range = first.x_range, first.y_range
+
+    def show(self, galaxy: Galaxy | None) -> None:
+        self._galaxy = galaxy
+        self._refresh()
+        self._fate.look()
+
+    def _refresh(self) -> None:
+        galaxy, state = self._galaxy, self.state
+        if galaxy is None:
+            self._stages = _EMPTY
+        else:
+            try:
+                self._stages = stages_of(state.data, galaxy, state.config)
+            except GalamError as error:
+                self._stages = CutoutStages("bad_cutout", str(error))
+        stopped = False
+        for index, step in enumerate(fig.STEPS):
+            reached = getattr(self._stages, step.needs) is not None
+            self._draw(step.key)
+            self._caption(index, step, reached)
+            cover = ""
+            if not reached:
+                cover = self._cover(step, first=not stopped)
+                stopped = True
+            self._covers[step.key].object = cover
+        self._judge()
+
+    def _cover(self, step: fig.Step, first: bool) -> str:
+        reason = self._stages.reason if first else "not reached"
+        return (
+            '<div class="g" style="height:100%;background:var(--ground);opacity:.94;display:flex;'
+            'align-items:center;justify-content:center;text-align:center;padding:0 10px;'
+            f'box-sizing:border-box;font-size:12px"><span class="soft">{escape(reason)}</span></div>'
+        )
+
+    def _draw(self, key: str) -> None:
+        stages = self._stages
+        if key == "threshold":
+            self._figures[key].update(*fig.histogram_sources(stages))
+            return
+        shown = "original" if key == "masked" and self.state.show_mask else key
+        sources, axes = fig.stage_sources(stages, shown, self.state.config.size)
+        if key == "masked" and shown == "original":
+            sources[2] = {"x": [], "y": []}
+        self._figures[key].update(sources, axes)
+
+    def _judge(self) -> None:
+        stages = self._stages
+        text = fig.STATUS_TEXT.get(stages.status, stages.status)
+        kind = "good" if stages.status == "ok" else "bad"
+        reason = escape(stages.reason) if stages.reason else "ready for the network"
+        name = escape(self._galaxy.id) if self._galaxy is not None else ""
+        self._verdict.object = (
+            f'<div class="g" data-verdict="{escape(stages.status)}" style="display:flex;gap:10px;'
+            f'align-items:center"><h2>{name}</h2>'
+            f'<span class="badge {kind}">{escape(text)}</span>'
+            f'<span class="soft">{reason}</span></div>'
+        )
+
+    # -- parameters ------------------------------------------------------------------
+
+    def _controls(self) -> pn.Column:
+        config = self.state.config
+        self._sliders: dict[str, Any] = {}
+        for name, (label, about, (low, high, step)) in _SLIDERS.items():
+            made = pmui.IntSlider if isinstance(low, int) else pmui.FloatSlider
+            self._sliders[name] = made(
+                label=label, start=low, end=high, step=step, description=about,
+                value=min(max(getattr(config, name), low), high), size="small", margin=0,
+                sizing_mode="stretch_width",
+            )  # fmt: skip
+        self._sliders["contrast"] = pmui.DiscreteSlider(
+            label="deblending contrast", options={f"{c:g}": c for c in _CONTRASTS},
+            value=_nearest(config.contrast), size="small", margin=0, sizing_mode="stretch_width",
+            description="Smallest share of a source's flux that a part must have",
+        )  # fmt: skip
+        for name, slider in self._sliders.items():
+            slider.param.watch(lambda event, name=name: self._slid(name, event.new), "value")
+        self._preset = pmui.RadioButtonGroup(
+            options=["robust", "paper"], value="robust", size="small", margin=0,
+            color="primary", variant="outlined",
+        )  # fmt: skip
+        self._preset.param.watch(self._chosen_preset, "value")
+        self._changed = html_pane(styles={"min-width": "0"})
+        reset = pmui.Button(
+            label="Reset", icon="restart_alt", size="small", variant="text", margin=0,
+            on_click=lambda _e: self._set_config(PreprocessConfig.named(self._preset.value)),
+        )  # fmt: skip
+        top = bar(
+            html_pane('<div class="g"><h2>Parameters</h2></div>', width=84, sizing_mode=None),
+            self._preset,
+            reset,
+            self._changed,
+        )
+        sliders = pn.Column(
+            *self._sliders.values(), sizing_mode="stretch_width", stylesheets=[_SLIDER_GRID]
+        )
+        self._describe()
+        return pn.Column(top, sliders, sizing_mode="stretch_both", styles={"min-width": "0"})
+
+    def _slid(self, name: str, value: float) -> None:
+        if not self._quiet:
+            try:
+                self.state.config = self.state.config.replace(**{name: value})
+            except GalamError as error:
+                self.state.notify("error", error)
+
+    def _chosen_preset(self, event: Any) -> None:
+        self._set_config(PreprocessConfig.named(event.new))
+
+    def _set_config(self, config: PreprocessConfig) -> None:
+        self.state.config = config
+        self._quiet = True
+        for name, slider in self._sliders.items():
+            value = getattr(config, name)
+            if name == "contrast":
+                slider.value = _nearest(value)
+            else:
+                slider.value = min(max(value, slider.start), slider.end)
+        self._quiet = False
+
+    def _describe(self) -> None:
+        base = PreprocessConfig.named(self._preset.value)
+        changed = [
+            field.name
+            for field in dataclasses.fields(base)
+            if getattr(base, field.name) != getattr(self.state.config, field.name)
+        ]
+        text = f"changed: {', '.join(n.replace('_', ' ') for n in changed)}" if changed else ""
+        self._changed.object = f'<div class="g soft" style="font-size:12px">{escape(text)}</div>'
+
+    def _on_config(self, *_events: Any) -> None:
+        """Follow a slider; while it moves, only the latest value is drawn."""
+        self._describe()
+        doc = pn.state.curdoc
+        if doc is None or doc.session_context is None:
+            self._follow()
+        elif self._pending is None:
+            self._pending = doc.add_timeout_callback(self._follow, _SETTLE_MS)
+
+    def _follow(self) -> None:
+        self._pending = None
+        if self.state.tab == self.slug:
+            with pn.io.hold():
+                self._refresh()
+                self._fate.look()
+        else:
+            self.stale = True
+
+    def _on_mask(self, *_events: Any) -> None:
+        self._draw("masked")
+
+    def recolour(self) -> None:
+        overlay = fig.histogram_figure(self._stages, dark=self.state.dark)
+        self._figures["threshold"].redraw(overlay)
+        self._fate.look()
+
+    # -- export ----------------------------------------------------------------------
+
+    def figure_names(self) -> list[str]:
+        return [live.name for live in self._figures.values()]
+
+    def element(self) -> hv.Layout:
+        return fig.filmstrip_figure(self._stages, dark=self.state.dark)
+
+    def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
+        stages = self._stages
+        frame = pd.DataFrame(
+            {
+                "ellipse": range(len(stages.ellipses)),
+                "x": [one.x for one in stages.ellipses],
+                "y": [one.y for one in stages.ellipses],
+                "width": [one.width for one in stages.ellipses],
+                "height": [one.height for one in stages.ellipses],
+                "angle": [one.angle for one in stages.ellipses],
+            }
+        )
+        frame["status"] = stages.status
+        about = {name: ("pix", "Fitted ellipse, pixels of the working image") for name in "xy"}
+        about |= {n: ("pix", "Full axis before scaling") for n in ("width", "height")}
+        return frame, about | {"angle": ("deg", "OpenCV's convention")}
+
+    def code(self) -> str:
+        config = self.state.config
+        named = next((n for n in ("robust", "paper") if PreprocessConfig.named(n) == config), None)
+        if named:
+            text = f"PreprocessConfig.{named}()"
+        else:
+            text = f"PreprocessConfig.from_json({config.to_json()!r})"
+        return filmstrip_code(self.state.data.source, self.state.galaxy_id, text)
+
+
+def _nearest(contrast: float) -> float:
+    return min(_CONTRASTS, key=lambda one: abs(one - contrast))
+
+
+_COVER = {"position": "absolute", "inset": "0", "z-index": "4", "pointer-events": "none"}
+_PICTURE = {
+    "position": "relative",
+    "aspect-ratio": "1",
+    "border-radius": "8px",
+    "overflow": "hidden",
+    "border": "1px solid var(--line)",
+}
+_GRID = """
+:host { display: grid !important; grid-template-columns: repeat(4, minmax(0, 1fr));
+  gap: 8px 10px; padding: 8px 0 0; flex: 0 0 auto !important; }
+"""
+_SLIDER_GRID = """
+:host { display: grid !important; grid-template-columns: repeat(2, minmax(0, 1fr));
+  gap: 2px 22px; padding: 4px 8px 0 4px; }
+"""

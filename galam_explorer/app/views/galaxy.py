@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from galam_explorer.app.code import galaxy_code
 from galam_explorer.app.data import COLUMNS
 from galam_explorer.app.live import LiveFigure
-from galam_explorer.app.views.base import View, empty_card, escape, html_pane
+from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures.cutout import cutout_figure, cutout_sources
 from galam_explorer.evaluate.figures.spectrum import spectrum_figure, spectrum_layers
@@ -110,20 +110,19 @@ class GalaxyView(View):
             image, self._facts, sizing_mode="stretch_width", height=290,
             styles={"gap": "18px", "flex": "0 0 auto"},
         )  # fmt: skip
-        bar = pn.Row(
-            html_pane('<div class="g"><h2>Spectrum</h2></div>', width=72, sizing_mode="fixed"),
+        controls = bar(
+            html_pane('<div class="g"><h2>Spectrum</h2></div>', width=72, sizing_mode=None),
             self._frame,
             self._about,
             self.menu(),
-            sizing_mode="stretch_width",
-            styles={"align-items": "center", "gap": "10px", "padding-top": "8px"},
+            styles={"padding-top": "8px"},
         )
         spectrum = pn.Column(
             self._spectrum.pane, self._no_spectrum, sizing_mode="stretch_both",
             styles={**relative, "min-height": "180px"},
         )  # fmt: skip
         return pn.Column(
-            top, bar, spectrum, sizing_mode="stretch_both", styles={"padding": "12px 14px 8px"}
+            top, controls, spectrum, sizing_mode="stretch_both", styles={"padding": "12px 14px 8px"}
         )
 
     def __panel__(self) -> pn.viewable.Viewable:

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.events import RangesUpdate, SelectionGeometry, Tap
+from bokeh.events import SelectionGeometry, Tap
 from bokeh.models import ColumnDataSource, CustomJS
 
 from galam_explorer.app.code import sky_code
 from galam_explorer.app.data import COLUMNS
 from galam_explorer.app.live import LiveFigure
-from galam_explorer.app.views.base import View, empty_card, escape, html_pane, icon_button
+from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane, icon_button
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures import sky as fig
 from galam_explorer.records import Galaxy
@@ -95,6 +95,7 @@ class SkyMap(View):
         self.watch(self._on_colour, "color_by")
         self.watch(self._on_view, "zoomed", "centre")
         self.watch(self._on_cohort, "cohort")
+        self.watch(self._on_fates, "fates")
         self._summarise()
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -172,6 +173,11 @@ class SkyMap(View):
         self._zoom.value = "Around it" if self.view.kind == "tangent" else "All sky"
         self._redraw()
 
+    def _on_fates(self, *_events: Any) -> None:
+        self._colour.options = self.state.data.column_choices()
+        if self.state.color_by == "status":
+            self._redraw()
+
     def _on_cohort(self, *_events: Any) -> None:
         if self._live is not None:
             columns = fig.rows_source(self.x, self.y, self._cohort_rows())
@@ -205,16 +211,15 @@ class SkyMap(View):
             "filter_alt_off", "Clear the chosen set", lambda _e: state.clear_cohort(),
             visible=bool(state.cohort),
         )  # fmt: skip
-        self._bar = pn.Row(
-            html_pane('<div class="g"><h2>Sky</h2></div>', width=32, sizing_mode="fixed"),
+        self._bar = bar(
+            html_pane('<div class="g"><h2>Sky</h2></div>', width=32, sizing_mode=None),
             self._colour,
             self._turn,
             self._zoom,
             pn.Spacer(sizing_mode="stretch_width"),
             self._clear,
             self.menu(),
-            sizing_mode="stretch_width",
-            styles={"align-items": "center", "gap": "8px", "padding": "6px 10px 0 12px"},
+            styles={"padding": "8px 10px 0 12px"},
         )
 
     def _summarise(self) -> None:
@@ -333,4 +338,3 @@ class SkyMap(View):
 
 
 _OVER = {"position": "absolute", "left": "0", "top": "0", "pointer-events": "none", "z-index": "5"}
-_ = RangesUpdate

@@ -11,7 +11,7 @@ import panel_material_ui as pmui
 
 from galam_explorer.app.code import table_code
 from galam_explorer.app.data import COLUMNS
-from galam_explorer.app.views.base import View, html_pane
+from galam_explorer.app.views.base import View, bar, html_pane
 from galam_explorer.records import Galaxy
 
 __all__ = ["GalaxyTable"]
@@ -64,7 +64,7 @@ class GalaxyTable(View):
             header_filters=self._filters(),
             formatters={"image": {"type": "image", "height": "26px", "width": "26px"}},
             editors=dict.fromkeys(self._full.columns, None),
-            widths={"image": 46, "id": 150},
+            widths={"image": 46, "id": 116},
             header_tooltips=self._tooltips(),
             text_align={"image": "center"},
             sizing_mode="stretch_both",
@@ -81,14 +81,8 @@ class GalaxyTable(View):
         )
         self._only.param.watch(self._on_cohort, "value")
         self._title = html_pane(sizing_mode="stretch_width")
-        bar = pn.Row(
-            self._title,
-            self._only,
-            self.menu(),
-            sizing_mode="stretch_width",
-            styles={"align-items": "center", "gap": "8px", "padding": "2px 10px 0 12px"},
-        )
-        self._layout = pn.Column(bar, self._widget, sizing_mode="stretch_both")
+        top = bar(self._title, self._only, self.menu(), styles={"padding": "2px 10px 0 12px"})
+        self._layout = pn.Column(top, self._widget, sizing_mode="stretch_both")
         self.watch(self._on_cohort, "cohort")
         self._entitle()
 

@@ -62,7 +62,8 @@ def grey_source(image: np.ndarray) -> dict[str, Any]:
 
 def _bleed(plot: Any, _element: hv.Element) -> None:
     """No margin: the pixels fill the figure."""
-    plot.state.update(min_border=0, outline_line_color=None)
+    borders = {f"min_border_{side}": 0 for side in ("left", "right", "top", "bottom")}
+    plot.state.update(min_border=0, outline_line_color=None, **borders)
 
 
 def image_options(shape: tuple[int, int]) -> dict[str, Any]:
