@@ -107,11 +107,11 @@ class PreprocessConfig(Config):
 
     size: int = 128
     clean_spectrum: bool = True
-    smoothing: float = 1.0
+    smoothing: float = 0.7
     clip_to_centre: bool = True
     tolerance: float = 0.5
     ellipse_choice: str = "central"
-    ellipse_scale: float = 1.65
+    ellipse_scale: float = 1.75
     whole_pixels: bool = False
     jpeg_round_trip: str = "none"
     background_from: str = "original"
