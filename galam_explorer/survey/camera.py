@@ -32,7 +32,7 @@ ZERO_POINT = 22.5
 _NMGY_PER_COUNT = np.array([0.0038, 0.0051, 0.0066])
 _GAIN = np.array([3.6, 4.7, 4.8])
 _DARK_VARIANCE = np.array([1.4, 0.9, 2.5])
-_SKY = np.array([21.8, 20.85, 20.2])
+_SKY = np.array([21.95, 20.9, 20.3])
 # Seeing in r (median FWHM, arcsec) and the other bands' ratio to it.
 _FWHM_R, _FWHM_SCATTER = 1.32, 0.10
 _FWHM_RATIO = np.array([1.07, 1.0, 0.95])

@@ -10,12 +10,13 @@ from PIL import Image
 
 __all__ = ["encode_jpeg", "frame_to_rgb", "store_and_resample", "resample_plane"]
 
-# Relative scales of g, r, i: 7.8, 5.7, 4.9, those of Wherry, Blanton & Hogg's
-# SDSS colour images (idlutils, `rgbcolor`). Left free in the fit below they came
-# out within 4 % of these. The other three are fitted: median radial profiles in
-# R, G and B, sky percentiles and noise against brightness of simulated r < 17
-# galaxies, to those of 240 real ImgCutout JPEGs of Galaxy Zoo 2.
-BAND_SCALES = np.array([7.8, 5.7, 4.9]) / 5.7
+# All constants of the mapping are fitted to 240 real ImgCutout JPEGs of Galaxy
+# Zoo 2, with simulated r < 17 galaxies at the same relative scale. Scales of
+# g, r, i: where galaxies lie in the plane of the JPEG's R/G and G/B, which the
+# mix of types does not move much. They are within 7 % of the 7.8 : 5.7 : 4.9 of
+# Wherry, Blanton & Hogg's SDSS colour images (idlutils, `rgbcolor`). The others:
+# median radial profiles in R, G, B, sky percentiles, noise against brightness.
+BAND_SCALES = np.array([1.46, 1.0, 0.89])
 SOFTENING = 8.5
 """Q of Lupton et al. (2004)."""
 STRETCH = 0.383
