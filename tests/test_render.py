@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import os
 import subprocess
@@ -299,61 +298,3 @@ def test_bad_options_are_named(options: dict) -> None:
 def test_a_galaxy_needs_a_component() -> None:
     with pytest.raises(GalamError, match="component"):
         render_cutout([], rng(), z=0.05)
-
-
-def comparison():
-    path = ROOT / "tools" / "compare_cutouts.py"
-    spec = importlib.util.spec_from_file_location("compare_cutouts", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_comparison_measures_what_was_drawn() -> None:
-    tool = comparison()
-    options = {"size": tool.SIZE, "scale": 0.15, **ALONE}
-    edge_on = disc(axis_ratio=0.25, mags=(17.4, 16.4, 15.9), young_fraction=0.0)
-    face_on = disc(axis_ratio=1.0, mags=(16.6, 16.4, 16.3), young_fraction=0.0)
-    red, blue = (
-        tool.measure(pixels(render_cutout([part], rng(), **options).jpeg).astype(np.uint8))
-        for part in (edge_on, face_on)
-    )
-    assert red["colour G/B"] > blue["colour G/B"] + 0.1
-    assert red["axis ratio"] < 0.5 < 0.8 < blue["axis ratio"]
-    assert red["other sources"] <= 1
-    assert tool.measure(np.zeros((tool.SIZE, tool.SIZE, 3), np.uint8)) is None
-
-
-def test_comparison_is_zero_for_equal_samples_and_grows_with_a_shift() -> None:
-    tool = comparison()
-    table = {name: rng().normal(size=50) for name in tool.QUANTITIES}
-    assert all(row["ks"] == row["wasserstein_sd"] == 0 for row in tool.compare(table, table))
-    shifted = {name: values + 3 * values.std() for name, values in table.items()}
-    for row in tool.compare(table, shifted):
-        assert row["ks"] > 0.8
-        assert row["wasserstein_sd"] == pytest.approx(3.0)
-
-
-def test_comparison_runs_from_files_to_figure(tmp_path: Path, capsys, monkeypatch) -> None:
-    tool = comparison()
-    folder = tmp_path / "real"
-    folder.mkdir()
-    (folder / "broken.jpg").write_bytes(b"no image")
-    for number in range(3):
-        drawn = render_cutout([BULGE, DISC], rng(number), z=0.05, size=tool.SIZE, scale=0.15)
-        (folder / f"{number}.jpg").write_bytes(drawn.jpeg)
-    figure = tmp_path / "figure.png"
-    arguments = ["compare", str(folder), "--n", "3", "--figure", str(figure)]
-    monkeypatch.setattr(sys, "argv", arguments)
-    assert tool.main() == 0
-    said = capsys.readouterr()
-    assert "broken.jpg: skipped" in said.err
-    assert "background rms G" in said.out
-    with Image.open(figure) as image:
-        assert image.size[0] > 800
-
-
-def test_comparison_names_an_empty_folder(tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["compare", str(tmp_path), "--n", "2"])
-    assert comparison().main() == 1
-    assert "no JPEG files" in capsys.readouterr().err
