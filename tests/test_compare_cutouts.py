@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from galam_explorer.survey.model import LightComponent
-from galam_explorer.survey.render import render_cutout
+from galam_explorer.survey.simulation.model import LightComponent
+from galam_explorer.survey.simulation.render import render_cutout
 
 ROOT = Path(__file__).parents[1]
 BULGE = LightComponent("bulge", (17.4, 16.5, 16.1), 1.0, 4.0, 0.8, 30.0, 0.0)

@@ -15,12 +15,12 @@ from PIL import Image, JpegImagePlugin
 from scipy.special import gammainc, gammaincinv
 
 from galam_explorer.errors import GalamError
-from galam_explorer.survey.blending import blends
-from galam_explorer.survey.camera import Seeing, flux_of
-from galam_explorer.survey.model import LightComponent
-from galam_explorer.survey.neighbours import companion, draw_neighbour, draw_neighbours
-from galam_explorer.survey.photometry import measure_target, petrosian
-from galam_explorer.survey.render import render_cutout
+from galam_explorer.survey.simulation.blending import blends
+from galam_explorer.survey.simulation.camera import Seeing, flux_of
+from galam_explorer.survey.simulation.model import LightComponent
+from galam_explorer.survey.simulation.neighbours import companion, draw_neighbour, draw_neighbours
+from galam_explorer.survey.simulation.photometry import measure_target, petrosian
+from galam_explorer.survey.simulation.render import render_cutout
 
 ROOT = Path(__file__).parents[1]
 BULGE = LightComponent("bulge", (17.4, 16.5, 16.1), 1.0, 4.0, 0.8, 30.0, 0.0)

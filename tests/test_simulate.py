@@ -14,9 +14,9 @@ import pytest
 from galam_explorer.config import SimulationConfig
 from galam_explorer.errors import GalamError
 from galam_explorer.survey import Survey, load_survey
-from galam_explorer.survey.footprint import clustered_position, in_footprint
 from galam_explorer.survey.images import decode_cutout
-from galam_explorer.survey.simulate import simulate_galaxy, simulate_survey
+from galam_explorer.survey.simulation.footprint import clustered_position, in_footprint
+from galam_explorer.survey.simulation.run import simulate_galaxy, simulate_survey
 
 SMALL = SimulationConfig(n=48, seed=7, spectrum_fraction=0.5, shard_size=12)
 
@@ -39,7 +39,7 @@ def test_killed_half_way_and_started_again(survey: Survey, tmp_path: Path) -> No
     out = tmp_path / "s"
     code = (
         "from galam_explorer.config import SimulationConfig as C;"
-        "from galam_explorer.survey.simulate import simulate_survey;"
+        "from galam_explorer.survey.simulation.run import simulate_survey;"
         f"simulate_survey(C.from_json({SMALL.to_json()!r}), {str(out)!r}, workers=1)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])

@@ -6,18 +6,23 @@ import galsim
 import numpy as np
 import pytest
 
-from galam_explorer.survey import emission
-from galam_explorer.survey.light import (
+from galam_explorer.survey.simulation import emission
+from galam_explorer.survey.simulation.light import (
     attenuation_curve,
     foreground_curve,
     load_photometric_bank,
     slab_attenuation,
 )
-from galam_explorer.survey.noise import BAD_PIXEL_BITS, expected_sn_r
-from galam_explorer.survey.populations import draw_galaxy, is_selected, truth
-from galam_explorer.survey.spectra import fibre_spectrum, median_sn_r, noiseless_flux
+from galam_explorer.survey.simulation.noise import BAD_PIXEL_BITS, expected_sn_r
+from galam_explorer.survey.simulation.populations import draw_galaxy, is_selected, truth
+from galam_explorer.survey.simulation.spectra import fibre_spectrum, median_sn_r, noiseless_flux
+from galam_explorer.survey.simulation.structure import (
+    SEEING_FWHM,
+    fibre_fraction,
+    growth,
+    petrosian,
+)
 from galam_explorer.survey.ssp import AB_FLUX_AT_1_A, load_filters, load_ssp_grid
-from galam_explorer.survey.structure import SEEING_FWHM, fibre_fraction, growth, petrosian
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from galam_explorer.config import SimulationConfig
 from galam_explorer.survey.demo import DEMO_PATH
-from galam_explorer.survey.simulate import simulate_survey
+from galam_explorer.survey.simulation.run import simulate_survey
 
 CONFIG = SimulationConfig(n=2400, seed=0, spectrum_fraction=0.32)
 LIMIT_MB = 25

@@ -30,9 +30,9 @@ from scipy import ndimage, stats
 
 from galam_explorer.errors import GalamError
 from galam_explorer.survey import load_survey
-from galam_explorer.survey.camera import Seeing
-from galam_explorer.survey.photometry import measure_target
-from galam_explorer.survey.render import render_cutout
+from galam_explorer.survey.simulation.camera import Seeing
+from galam_explorer.survey.simulation.photometry import measure_target
+from galam_explorer.survey.simulation.render import render_cutout
 
 SIZE = 424
 R90_PER_PIXEL = 0.02
@@ -136,7 +136,7 @@ def real_images(folder: Path) -> Iterator[np.ndarray]:
 
 def drawn_images(n: int, seed: int) -> Iterator[np.ndarray]:
     """Draw galaxies of the simulation's population until `n` pass the selection."""
-    from galam_explorer.survey.populations import draw_galaxy
+    from galam_explorer.survey.simulation.populations import draw_galaxy
 
     rng = np.random.default_rng(seed)
     while n:

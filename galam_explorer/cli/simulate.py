@@ -40,7 +40,7 @@ def simulate_command(
 
     Example: `galam simulate --n 36000 --seed 1 --out surveys/train`
     """
-    from galam_explorer.survey.simulate import simulate_survey
+    from galam_explorer.survey.simulation.run import simulate_survey
 
     with user_errors(debug):
         config = SimulationConfig(

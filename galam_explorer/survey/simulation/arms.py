@@ -11,8 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galam_explorer.survey.camera import NATIVE_SCALE, PSF_SHARES, PSF_SIGMAS, Seeing, flux_of
-from galam_explorer.survey.model import LightComponent
+from galam_explorer.survey.simulation.camera import (
+    NATIVE_SCALE,
+    PSF_SHARES,
+    PSF_SIGMAS,
+    Seeing,
+    flux_of,
+)
+from galam_explorer.survey.simulation.model import LightComponent
 
 __all__ = ["Blobs", "add_blobs", "disc_blobs", "young_shares"]
 

@@ -11,15 +11,15 @@ from scipy.interpolate import CubicSpline
 from scipy.special import ndtr
 
 from galam_explorer.records import LOGLAM_STEP, Spectrum
-from galam_explorer.survey import noise
-from galam_explorer.survey.emission import LINE_WAVELENGTHS
-from galam_explorer.survey.light import (
+from galam_explorer.survey.simulation import noise
+from galam_explorer.survey.simulation.emission import LINE_WAVELENGTHS
+from galam_explorer.survey.simulation.light import (
     attenuation_curve,
     foreground_curve,
     load_cosmology,
     transmission,
 )
-from galam_explorer.survey.model import GalaxyModel
+from galam_explorer.survey.simulation.model import GalaxyModel
 from galam_explorer.survey.ssp import PARSEC_CM, SOLAR_LUMINOSITY, air_to_vacuum, load_ssp_grid
 
 __all__ = ["SpectralBank", "fibre_spectrum", "load_spectral_bank", "median_sn_r", "noiseless_flux"]

@@ -22,10 +22,10 @@ import numpy as np
 from galam_explorer.config import SimulationConfig
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Cutout, Galaxy
-from galam_explorer.survey.footprint import clustered_position
-from galam_explorer.survey.populations import draw_galaxy, truth
-from galam_explorer.survey.render import render_cutout
-from galam_explorer.survey.spectra import fibre_spectrum, median_sn_r
+from galam_explorer.survey.simulation.footprint import clustered_position
+from galam_explorer.survey.simulation.populations import draw_galaxy, truth
+from galam_explorer.survey.simulation.render import render_cutout
+from galam_explorer.survey.simulation.spectra import fibre_spectrum, median_sn_r
 from galam_explorer.survey.ssp import GRID_PATH
 from galam_explorer.survey.store import Survey
 from galam_explorer.survey.writer import SurveyWriter

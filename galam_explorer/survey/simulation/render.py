@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from galam_explorer.errors import GalamError
-from galam_explorer.survey.arms import add_blobs, disc_blobs
-from galam_explorer.survey.blending import add_neighbours
-from galam_explorer.survey.camera import (
+from galam_explorer.survey.simulation.arms import add_blobs, disc_blobs
+from galam_explorer.survey.simulation.blending import add_neighbours
+from galam_explorer.survey.simulation.camera import (
     NATIVE_SCALE,
     ZERO_POINT,
     Seeing,
@@ -18,20 +18,20 @@ from galam_explorer.survey.camera import (
     flux_of,
     frame_noise,
 )
-from galam_explorer.survey.colour import (
+from galam_explorer.survey.simulation.colour import (
     encode_jpeg,
     frame_to_rgb,
     resample_plane,
     store_and_resample,
 )
-from galam_explorer.survey.model import LightComponent
-from galam_explorer.survey.neighbours import (
+from galam_explorer.survey.simulation.model import LightComponent
+from galam_explorer.survey.simulation.neighbours import (
     Neighbour,
     companion,
     draw_neighbours,
 )
-from galam_explorer.survey.photometry import Measured, measure_target
-from galam_explorer.survey.profiles import draw_components
+from galam_explorer.survey.simulation.photometry import Measured, measure_target
+from galam_explorer.survey.simulation.profiles import draw_components
 
 __all__ = ["Rendered", "TruthPlanes", "render_cutout"]
 

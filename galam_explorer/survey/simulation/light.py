@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from galam_explorer.survey.emission import LINE_WAVELENGTHS
+from galam_explorer.survey.simulation.emission import LINE_WAVELENGTHS
 from galam_explorer.survey.ssp import (
     AB_FLUX_AT_1_A,
     PARSEC_CM,

@@ -54,7 +54,7 @@ class Population:
     a_v_gas : float
         Attenuation of the emission lines in V, mag.
     line_luminosity : ndarray, shape (n_line,)
-        Emission lines of `galam_explorer.survey.emission`, attenuated, solar.
+        Emission lines of `galam_explorer.survey.simulation.emission`, attenuated, solar.
     sfr : float
         Star-formation rate over the last 100 Myr, solar masses a year.
     fibre_fraction : float

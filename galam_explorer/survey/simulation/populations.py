@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galam_explorer.survey import emission, histories
-from galam_explorer.survey.demography import (
+from galam_explorer.survey.simulation import emission, histories
+from galam_explorer.survey.simulation.demography import (
     LRG_LIMIT,
     LRG_SHARE,
     LRG_Z,
@@ -24,16 +24,16 @@ from galam_explorer.survey.demography import (
     draw_shapes,
     draw_sketch,
 )
-from galam_explorer.survey.light import (
+from galam_explorer.survey.simulation.light import (
     attenuation_curve,
     load_cosmology,
     load_photometric_bank,
     transmission,
 )
-from galam_explorer.survey.model import GalaxyModel, LightComponent, Population
-from galam_explorer.survey.noise import expected_sn_r
+from galam_explorer.survey.simulation.model import GalaxyModel, LightComponent, Population
+from galam_explorer.survey.simulation.noise import expected_sn_r
+from galam_explorer.survey.simulation.structure import fibre_fraction, growth, petrosian
 from galam_explorer.survey.ssp import load_ssp_grid
-from galam_explorer.survey.structure import fibre_fraction, growth, petrosian
 
 __all__ = ["draw_galaxy", "is_selected", "propose", "truth"]
 

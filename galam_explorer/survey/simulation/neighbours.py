@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galam_explorer.survey.arms import Blobs, add_blobs
-from galam_explorer.survey.camera import NATIVE_SCALE, Seeing, flux_of
-from galam_explorer.survey.model import LightComponent
-from galam_explorer.survey.profiles import draw_components
+from galam_explorer.survey.simulation.arms import Blobs, add_blobs
+from galam_explorer.survey.simulation.camera import NATIVE_SCALE, Seeing, flux_of
+from galam_explorer.survey.simulation.model import LightComponent
+from galam_explorer.survey.simulation.profiles import draw_components
 
 __all__ = ["Neighbour", "companion", "draw_neighbour", "draw_neighbours"]
 

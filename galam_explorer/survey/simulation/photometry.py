@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galam_explorer.survey.camera import ZERO_POINT, Seeing
-from galam_explorer.survey.model import LightComponent
-from galam_explorer.survey.profiles import draw_components
+from galam_explorer.survey.simulation.camera import ZERO_POINT, Seeing
+from galam_explorer.survey.simulation.model import LightComponent
+from galam_explorer.survey.simulation.profiles import draw_components
 
 __all__ = ["ISOPHOTE", "Measured", "isophotal_ellipse", "measure_target", "petrosian"]
 

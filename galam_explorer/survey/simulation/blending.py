@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from galam_explorer.survey.camera import NATIVE_SCALE, ZERO_POINT, Seeing, sky_noise
-from galam_explorer.survey.neighbours import Neighbour, draw_neighbour
-from galam_explorer.survey.photometry import ISOPHOTE
+from galam_explorer.survey.simulation.camera import NATIVE_SCALE, ZERO_POINT, Seeing, sky_noise
+from galam_explorer.survey.simulation.neighbours import Neighbour, draw_neighbour
+from galam_explorer.survey.simulation.photometry import ISOPHOTE
 
 __all__ = ["add_neighbours", "blends"]
 
@@ -68,7 +68,7 @@ def add_neighbours(
         All neighbours together.
     truth : dict of str to float
         ``true_blended``, ``true_neighbours``, ``true_contamination`` (see
-        `galam_explorer.survey.render.Rendered`).
+        `galam_explorer.survey.simulation.render.Rendered`).
     """
     planes = np.zeros_like(target)
     inside = target[1] > 10.0 ** (-0.4 * (ISOPHOTE - ZERO_POINT)) * NATIVE_SCALE**2

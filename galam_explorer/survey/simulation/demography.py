@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from galam_explorer.survey.light import load_cosmology, slab_attenuation
+from galam_explorer.survey.simulation.light import load_cosmology, slab_attenuation
 
 __all__ = [
     "LRG_LIMIT",

@@ -9,8 +9,14 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import gammainc, gammaincinv
 
-from galam_explorer.survey.camera import NATIVE_SCALE, PSF_SHARES, PSF_SIGMAS, Seeing, flux_of
-from galam_explorer.survey.model import LightComponent
+from galam_explorer.survey.simulation.camera import (
+    NATIVE_SCALE,
+    PSF_SHARES,
+    PSF_SIGMAS,
+    Seeing,
+    flux_of,
+)
+from galam_explorer.survey.simulation.model import LightComponent
 
 __all__ = ["PROFILE_PARAMS", "draw_components", "profile"]
 
