@@ -57,21 +57,25 @@ class Workspace:
         self.state, self.bridge = state, bridge
         self.sky, self.table = SkyMap(state, bridge), GalaxyTable(state, bridge)
         self.tabs: dict[str, View | None] = dict.fromkeys(TAB_VIEWS)
-        self._slots = {slug: pn.Column(sizing_mode="stretch_both") for slug in TAB_VIEWS}
-        self.widget = pmui.Tabs(
-            *[(TAB_VIEWS[slug].title, slot) for slug, slot in self._slots.items()],
+        # Only the headings: a view must have its data before it comes to the page,
+        # because Bokeh cannot lay out figures that change while they are built.
+        self._headings = pmui.Tabs(
+            *[(TAB_VIEWS[slug].title, pn.Spacer(height=0)) for slug in TAB_VIEWS],
             active=list(TAB_VIEWS).index(state.tab),
-            dynamic=True,
-            sizing_mode="stretch_both",
+            sizing_mode="stretch_width",
             margin=0,
         )
-        self.widget.param.watch(self._switched, "active")
+        self._headings.param.watch(self._switched, "active")
+        self._content = pn.Column(sizing_mode="stretch_both", styles={"min-height": "0"})
+        self.right = pn.Column(self._headings, self._content, sizing_mode="stretch_both")
         self._watchers = [
             state.param.watch(self._tab_changed, "tab"),
             state.param.watch(self._recolour, "theme"),
         ]
         self.left = pn.Column(self.sky, self.table, sizing_mode="stretch_both", styles=_LEFT)
         self._open_tab()
+        self.show()
+        self._content[:] = [self._open_tab()]
 
     def close(self) -> None:
         """Stop watching the state."""
@@ -90,19 +94,24 @@ class Workspace:
         view = self.tabs[slug]
         if view is None:
             view = self.tabs[slug] = TAB_VIEWS[slug](self.state, self.bridge)
-            self._slots[slug][:] = [view]
         return view
+
+    def prebuild(self) -> None:
+        """Make the views of the tabs that are not open yet, before they are asked for."""
+        for slug, view in self.tabs.items():
+            if view is None:
+                self.tabs[slug] = TAB_VIEWS[slug](self.state, self.bridge)
 
     def _switched(self, event: Any) -> None:
         self.state.tab = list(TAB_VIEWS)[event.new]
 
     def _tab_changed(self, *_events: Any) -> None:
-        with pn.io.hold():
-            view = self._open_tab()
-            self.widget.active = list(TAB_VIEWS).index(self.state.tab)
-            if view.stale:
-                view.stale = False
-                view.show(self.galaxy())
+        view = self._open_tab()
+        if view.stale:
+            view.stale = False
+            view.show(self.galaxy())
+        self._headings.active = list(TAB_VIEWS).index(self.state.tab)
+        self._content[:] = [view]
 
     def _recolour(self, *_events: Any) -> None:
         for view in self.visible(everything=True):
@@ -192,8 +201,7 @@ class Dashboard:
             return
         self.workspace = Workspace(self.state, self.bridge)
         self.left[:] = [self.workspace.left]
-        self.right[:] = [self.workspace.widget]
-        self.workspace.show()
+        self.right[:] = [self.workspace.right]
 
     def _selected(self, *_events: Any) -> None:
         """Draw at once, or, in a burst of selections, only the last."""
@@ -295,15 +303,18 @@ def build_app(survey: str | Path | None = None) -> pmui.Page:
     dashboard = Dashboard(survey_sources(None if survey is None else str(survey)), query)
     page = dashboard.page()
     pn.state.onload(dashboard.flush_messages)
-    pn.state.onload(_warm)
+    pn.state.onload(lambda: _warm(dashboard))
     return page
 
 
-def _warm() -> None:
-    """Import what the next tab needs while the user looks at the first one."""
+def _warm(dashboard: Dashboard) -> None:
+    """Get the next tab ready while the user looks at the first one."""
     if not _WARMED.is_set():
         _WARMED.set()
         threading.Thread(target=_import_preprocess, daemon=True, name="warm").start()
+    if dashboard.workspace is not None and pn.state.curdoc is not None:
+        pn.state.curdoc.add_timeout_callback(dashboard.workspace.table.reveal, 600)
+        pn.state.curdoc.add_timeout_callback(dashboard.workspace.prebuild, 1500)
 
 
 def _import_preprocess() -> None:

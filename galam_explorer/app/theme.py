@@ -75,7 +75,7 @@ CSS = """
 .g .local { color: #056048; background: #d8f3e9; }
 .g .good { color: #056048; background: #d8f3e9; }
 .g .bad { color: #97200f; background: #fde3dd; }
-.g .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(128px, 1fr));
+.g .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr));
   gap: 8px 14px; margin: 10px 0 0; }
 .g .facts div { min-width: 0; }
 .g .facts dt { font-size: 11px; color: var(--soft); margin: 0; }

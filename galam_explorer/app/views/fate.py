@@ -53,7 +53,7 @@ class FatePanel(pn.viewable.Viewer):
         self._poll: Any = None
         self._counts = html_pane(sizing_mode="stretch_width")
         self._count = pmui.Button(
-            label="Count the whole survey", icon="bar_chart", size="small", variant="outlined",
+            label="Count it", icon="bar_chart", size="small", variant="outlined",
             margin=0, on_click=lambda _e: self._start(),
         )  # fmt: skip
         self._cancel = pmui.Button(

@@ -26,13 +26,13 @@ _EMPTY = CutoutStages("no_cutout", "no galaxy is chosen")
 _CONTRASTS = [1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3]
 _SLIDERS: dict[str, tuple[str, str, tuple[float, float, float]]] = {
     "tolerance": (
-        "tolerance (grey levels)",
+        "tolerance",
         "The threshold has settled when it changes by less",
         (0.5, 60.0, 0.5),
     ),
     "ellipse_scale": ("ellipse scale", "Factor on the axes of the chosen ellipse", (0.5, 3.0, 0.05)),
     "n_pixels": ("source pixels", "Fewest connected pixels of a source", (1, 60, 1)),
-    "n_levels": ("deblending levels", "Levels tried between the faintest and the peak", (1, 120, 1)),
+    "n_levels": ("levels", "Levels tried between the faintest and the peak", (1, 120, 1)),
 }
 _SETTLE_MS = 60
 
@@ -195,7 +195,7 @@ class Filmstrip(View):
                 sizing_mode="stretch_width",
             )  # fmt: skip
         self._sliders["contrast"] = pmui.DiscreteSlider(
-            label="deblending contrast", options={f"{c:g}": c for c in _CONTRASTS},
+            label="contrast", options={f"{c:g}": c for c in _CONTRASTS},
             value=_nearest(config.contrast), size="small", margin=0, sizing_mode="stretch_width",
             description="Smallest share of a source's flux that a part must have",
         )  # fmt: skip

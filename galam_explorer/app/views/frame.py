@@ -15,6 +15,13 @@ from galam_explorer.app.views.base import escape, html_pane, icon_button
 
 __all__ = ["Dialogs", "StatusLine", "TopBar"]
 
+_ON_DARK = {
+    "& .MuiInputBase-root": {"color": "#ffffff"},
+    "& .MuiInputBase-input::placeholder": {"color": "#c9d6e4", "opacity": 1},
+    "& .MuiOutlinedInput-notchedOutline": {"borderColor": "#6d87a3"},
+    "& .MuiSvgIcon-root": {"color": "#ffffff"},
+}
+"""Fields of the top bar, which is dark in both themes."""
 _KINDS = {"simulated": "simulated", "sdss": "SDSS", "local": "your data"}
 _HELP = """
 <div class="g"><table class="keys">
@@ -47,7 +54,7 @@ class TopBar:
         self._badge = html_pane(sizing_mode=None, align="center")
         self._search = pmui.TextInput(
             placeholder="Search: id or position  ( / )", size="small", width=250, margin=0,
-            css_classes=["galam-search"], variant="outlined", label="",
+            css_classes=["galam-search"], variant="outlined", label="", sx=_ON_DARK,
         )  # fmt: skip
         self._search.param.watch(self._searched, "enter_pressed")
         step = {"color": "light"}
@@ -75,7 +82,7 @@ class TopBar:
         self._name = None
         self._picker = pmui.Select(
             options=list(state.sources), value=state.survey_id or None, size="small", width=170,
-            margin=0, label="", variant="outlined",
+            margin=0, label="", variant="outlined", sx=_ON_DARK,
         )  # fmt: skip
         self._picker.param.watch(self._picked, "value")
         return self._picker

@@ -89,7 +89,9 @@ class GalaxyView(View):
         self._spectrum = LiveFigure(spectrum_figure(_BLANK_SPECTRUM, dark=state.dark), "spectrum")
         self._no_image = html_pane(styles=_COVER, sizing_mode="stretch_both")
         self._no_spectrum = html_pane(styles=_COVER, sizing_mode="stretch_both")
-        self._facts = html_pane(sizing_mode="stretch_both", styles={"overflow-y": "auto"})
+        self._facts = html_pane(
+            sizing_mode="stretch_both", styles={"overflow-y": "auto", "height": "100%"}
+        )
         self._frame = pmui.RadioButtonGroup(
             options={"observed": False, "rest frame": True}, value=state.rest_frame,
             size="small", margin=0, color="primary", variant="outlined",
@@ -103,12 +105,11 @@ class GalaxyView(View):
     def _arrange(self) -> pn.Column:
         relative = {"position": "relative"}
         image = pn.Column(
-            self._image.pane, self._no_image, width=290, height=290,
-            styles={**relative, "flex": "0 0 auto", "border-radius": "8px", "overflow": "hidden"},
-        )  # fmt: skip
+            self._image.pane, self._no_image, styles=relative, stylesheets=[_IMAGE]
+        )
         top = pn.Row(
             image, self._facts, sizing_mode="stretch_width", height=290,
-            styles={"gap": "18px", "flex": "0 0 auto"},
+            styles={"gap": "18px", "flex": "0 0 auto", "align-items": "flex-start"},
         )  # fmt: skip
         controls = bar(
             html_pane('<div class="g"><h2>Spectrum</h2></div>', width=72, sizing_mode=None),
@@ -262,6 +263,11 @@ class GalaxyView(View):
         )
 
 
+_IMAGE = """
+:host { width: min(290px, 42%) !important; height: auto !important; aspect-ratio: 1;
+  flex: 0 0 auto !important; align-self: flex-start !important; min-height: 0 !important;
+  border-radius: 8px; overflow: hidden; }
+"""
 _NO_SPECTRUM = (
     "Image only: no spectrum was taken of this galaxy. Most galaxies of an imaging survey are "
     "like this, and the paper's method is made for them."

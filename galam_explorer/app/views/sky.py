@@ -191,8 +191,9 @@ class SkyMap(View):
         state = self.state
         choices = state.data.column_choices() if state.data else {"z": "z"}
         self._colour = pmui.Select(
-            label="Colour by", options=choices, value=state.color_by, size="small", width=190,
-            margin=0, variant="outlined",
+            label="Colour by", options=choices, value=state.color_by, size="small",
+            margin=0, variant="outlined", sizing_mode="stretch_width", max_width=210,
+            styles={"min-width": "84px"},
         )  # fmt: skip
         self._colour.param.watch(lambda e: state.param.update(color_by=e.new), "value")
         self._zoom = pmui.RadioButtonGroup(
@@ -204,7 +205,7 @@ class SkyMap(View):
         )
         self._turn = pmui.Select(
             label="Centre RA", options={f"{r}°": float(r) for r in range(0, 360, 60)},
-            value=state.centre, size="small", width=92, margin=0, variant="outlined",
+            value=state.centre, size="small", width=84, margin=0, variant="outlined",
         )  # fmt: skip
         self._turn.param.watch(lambda e: state.param.update(centre=e.new), "value")
         self._clear = icon_button(
@@ -212,13 +213,12 @@ class SkyMap(View):
             visible=bool(state.cohort),
         )  # fmt: skip
         self._bar = bar(
-            html_pane('<div class="g"><h2>Sky</h2></div>', width=32, sizing_mode=None),
+            html_pane('<div class="g"><h2>Sky</h2></div>', width=26, sizing_mode=None),
             self._colour,
             self._turn,
             self._zoom,
-            pn.Spacer(sizing_mode="stretch_width"),
             self._clear,
-            self.menu(),
+            self.menu(""),
             styles={"padding": "8px 10px 0 12px"},
         )
 

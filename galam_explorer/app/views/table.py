@@ -16,6 +16,12 @@ from galam_explorer.records import Galaxy
 
 __all__ = ["GalaxyTable"]
 
+_NONE = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 26 26'%3E"
+    "%3Crect x='1' y='1' width='24' height='24' rx='4' fill='none' stroke='%23888' "
+    "stroke-dasharray='3'/%3E%3C/svg%3E"
+)
+"""Where there is no image: an empty frame."""
 _NUMBERS = ("z", "sn_r", "petro_mag_r", "true_log_age", "true_m_h", "ra", "dec")
 
 
@@ -33,7 +39,7 @@ class _PagedTable(pn.widgets.Tabulator):
     def _get_data(self) -> tuple[pd.DataFrame, dict[str, Any]]:
         frame, page = super()._get_data()
         if "image" in page:
-            page["image"] = np.array([self._thumbnail(str(one)) for one in page["id"]])
+            page["image"] = np.array([self._thumbnail(str(one)) or _NONE for one in page["id"]])
         return frame, page
 
     def ordered(self) -> pd.DataFrame:
@@ -149,6 +155,15 @@ class GalaxyTable(View):
         if self._widget.selection != [position]:
             self._widget.selection = [position]
 
+    def reveal(self) -> None:
+        """Say page and selection again: a table that is being built forgets its page."""
+        page, selection = self._widget.page, list(self._widget.selection)
+        if page != 1:
+            self._widget.page = 1
+            self._widget.page = page
+        self._widget.selection = []
+        self._widget.selection = selection
+
     def _clicked(self, event: Any) -> None:
         if 0 <= event.row < len(self._widget.value):
             self.state.select(str(self._widget.value["id"].iat[event.row]))
@@ -189,10 +204,31 @@ class GalaxyTable(View):
 
 
 _CSS = """
-:host .tabulator { font-size: 12px; border: none; }
-:host .tabulator-row { min-height: 30px; cursor: pointer; }
+:host .tabulator { font-size: 12px; border: none; background: var(--paper); color: var(--ink); }
+:host .tabulator .tabulator-header, :host .tabulator .tabulator-header .tabulator-col,
+:host .tabulator .tabulator-footer { background: var(--paper); color: var(--ink);
+  border-color: var(--line); }
+:host .tabulator .tabulator-header { border-bottom: 1px solid var(--line); }
+:host .tabulator .tabulator-tableholder, :host .tabulator .tabulator-table {
+  background: var(--paper); color: var(--ink); }
+:host .tabulator-row, :host .tabulator-row.tabulator-row-even { min-height: 30px;
+  cursor: pointer; background: var(--paper); color: var(--ink);
+  border-bottom: 1px solid var(--line); }
+:host .tabulator-row.tabulator-selectable:hover { background: var(--ground); color: var(--ink); }
+:host .tabulator-row.tabulator-selected, :host .tabulator-row.tabulator-selected:hover {
+  background: color-mix(in srgb, var(--accent) 24%, var(--paper)); color: var(--ink);
+  box-shadow: inset 3px 0 0 var(--accent); }
 :host .tabulator-row .tabulator-cell { padding: 2px 8px; height: 30px !important;
-  line-height: 26px; font-variant-numeric: tabular-nums; }
+  line-height: 26px; font-variant-numeric: tabular-nums; border-color: transparent; }
 :host .tabulator-cell img { border-radius: 4px; display: block; }
-:host .tabulator-header-filter input { font-size: 11px; padding: 2px 4px; min-width: 0; }
+:host .tabulator-header-filter input { font-size: 11px; padding: 2px 4px !important;
+  min-width: 0; background: var(--ground); color: var(--ink); border: 1px solid var(--line);
+  border-radius: 4px; }
+:host .tabulator-header-filter input::placeholder { color: var(--soft); opacity: 1; }
+:host .tabulator-footer .tabulator-page, :host .tabulator-footer .tabulator-page:disabled {
+  background: var(--paper); color: var(--ink); border: 1px solid var(--line);
+  border-radius: 5px; }
+:host .tabulator-footer .tabulator-page:disabled { color: var(--soft); }
+:host .tabulator-footer .tabulator-page.active { background: var(--accent);
+  color: var(--paper) !important; }
 """

@@ -238,6 +238,8 @@ def histogram_figure(
             **axes,
             xlabel="grey level",
             ylabel="log₁₀(1 + pixels)",
+            xticks=3,
+            yticks=3,
             title=title,
             responsive=True,
             min_height=80,

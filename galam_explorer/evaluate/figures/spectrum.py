@@ -78,19 +78,19 @@ def flux_limits(spectrum: Spectrum) -> tuple[float, float]:
         flux = np.median(np.lib.stride_tricks.sliding_window_view(flux, 3), axis=1)
     low, high = min(0.0, float(flux.min())), float(flux.max())
     span = (high - low) or 1.0
-    return low - 0.02 * span, high + 0.22 * span
+    return low - 0.02 * span, high + 0.26 * span
 
 
 def _line_marks(
     factor: float, x0: float, x1: float
 ) -> tuple[list[float], list[float], list[tuple[float, int, str]]]:
-    """Positions of emission and absorption lines, and labels in three rows."""
+    """Positions of emission and absorption lines, and labels in up to four rows."""
     named = sorted((w * factor, name) for name, w in (EMISSION | ABSORPTION).items())
-    gap, ends, marks = 0.006 * (x1 - x0), [-np.inf] * 3, []
+    gap, ends, marks = 0.006 * (x1 - x0), [-np.inf] * 4, []
     for position, name in named:
         if not x0 <= position <= x1:
             continue
-        half = 0.0037 * (x1 - x0) * len(name)
+        half = 0.0056 * (x1 - x0) * len(name)
         free = [i for i, end in enumerate(ends) if position - half > end + gap]
         row = free[0] if free else int(np.argmin(ends))
         ends[row] = position + half
@@ -222,15 +222,15 @@ def _elements(layers: SpectrumLayers, style: Style) -> list[hv.Element]:
             ],
         ),
         hv.Curve((layers.wavelength, shown)).opts(color=style.flux, line_width=1.1),
-        hv.VLines(layers.emission).opts(color=style.emission, line_dash="dotted"),
-        hv.VLines(layers.absorption).opts(color=style.absorption, line_dash="dashed"),
+        hv.VLines(layers.emission).opts(color=style.emission, line_dash="dotted", line_width=1),
+        hv.VLines(layers.absorption).opts(color=style.absorption, line_dash="dashed", line_width=1),
         hv.Labels(
             (labels["x"], labels["y"], labels["text"], labels["rank"]), ["x", "y"], ["text", "rank"]
         ).opts(
             text_color=style.text,
             text_font_size="11px",
             text_baseline="top",
-            hooks=[pin_to_top(_TOP, _STEP)],
+            hooks=[pin_to_top(_TOP, _STEP, style.background)],
             xoffset=0,
             yoffset=0,
         ),

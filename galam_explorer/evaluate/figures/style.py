@@ -145,7 +145,7 @@ def toolbox(*names: str, drag: str = "", scroll: str = "") -> Callable[[Any, Any
         if figure.toolbar.logo is None:
             return
         # HoloViews asks for WebGL everywhere; copying its pixels is slow without a GPU.
-        figure.output_backend = "canvas"
+        figure.update(output_backend="canvas", outline_line_color=None)
         made = {name: _TOOLS[name]() for name in names}
         hover = [tool for tool in figure.tools if isinstance(tool, bm.HoverTool)]
         figure.toolbar.tools = [*made.values(), *hover]
@@ -204,17 +204,20 @@ source.data = {...source.data, y: Array.from(rank, (r) => end - (top + step * r)
 """
 
 
-def pin_to_top(top: float, step: float) -> Callable[[Any, Any], None]:
+def pin_to_top(
+    top: float, step: float, background: str
+) -> Callable[[Any, Any], None]:
     """A HoloViews hook for `hv.Labels`: rows of labels stay at the top under zoom.
 
     The element needs a value dimension ``rank`` (row number); `top` and `step`
-    are fractions of the axis.
+    are fractions of the axis; the labels get a background to stay readable.
     """
 
     def hook(plot: Any, element: hv.Element) -> None:
         source, y_range = plot.handles["source"], plot.handles["y_range"]
         if source.tags:
             return
+        plot.handles["glyph"].update(background_fill_color=background, background_fill_alpha=0.85)
         source.data["rank"] = list(element.dimension_values("rank"))
         source.tags = [top, step]
         move = CustomJS(args={"source": source, "y_range": y_range}, code=_PIN)
