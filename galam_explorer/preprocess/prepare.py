@@ -253,9 +253,10 @@ def _run_pool(
             tell(counter.value)
     except BrokenProcessPool as error:
         raise GalamError(
-            "a worker process was killed (out of memory?)",
+            "a worker process ended unexpectedly",
             partial,
-            "run it again with fewer workers: it goes on from here",
+            "if memory was short, use fewer workers (it goes on from here); in a script, "
+            "call it under `if __name__ == '__main__':`, or with workers=1",
         ) from error
     finally:
         stop.set()
