@@ -190,7 +190,7 @@ def test_configurations_have_names_and_stable_hashes() -> None:
     assert paper == PreprocessConfig.paper()
     assert PreprocessConfig.from_json(paper.to_json()) == paper
     assert robust.replace(tolerance=1).hash == robust.replace(tolerance=1.0).hash
-    with pytest.raises(GalamError, match="(?i)use paper or robust"):
+    with pytest.raises(GalamError, match=r"(?i)use paper or robust"):
         PreprocessConfig.named("legacy")
 
 
