@@ -53,8 +53,10 @@ ARRAY_FIELDS = [
 
 ARRAY_COLUMNS = tuple(field.name for field in ARRAY_FIELDS)
 _SCALARS = tuple(field.name for field in CATALOG_FIELDS if not field.name.startswith("has_"))
-# Splitting floats by byte lets zstd find the repeating exponents.
-_SPLIT = [f"{name}.list.element" for name in ("flux", "ivar", "wdisp")]
+# Splitting floats by byte lets zstd find the repeating exponents; resolution and
+# masks take few values, which a dictionary holds better.
+_SPLIT = ["flux.list.element", "ivar.list.element"]
+_DICTIONARY = ["origin", "spec_class", "and_mask.list.element", "wdisp.list.element"]
 
 
 def _row(galaxy: Galaxy) -> dict[str, Any]:
@@ -97,7 +99,6 @@ def table_from_galaxies(galaxies: Sequence[Galaxy]) -> pa.Table:
 def write_shard_file(path: Path, galaxies: Sequence[Galaxy]) -> None:
     """Write one shard atomically (zstd, row groups of `ROW_GROUP` galaxies)."""
     table = table_from_galaxies(galaxies)
-    plain = [name for name in table.column_names if name not in ("flux", "ivar", "wdisp")]
     with atomic_path(path) as temporary:
         pq.write_table(
             table,
@@ -105,7 +106,7 @@ def write_shard_file(path: Path, galaxies: Sequence[Galaxy]) -> None:
             row_group_size=ROW_GROUP,
             compression="zstd",
             compression_level=9,
-            use_dictionary=[n for n in plain if n in ("origin", "spec_class")],
+            use_dictionary=_DICTIONARY,
             use_byte_stream_split=_SPLIT,
             write_page_checksum=True,
         )
