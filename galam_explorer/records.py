@@ -20,6 +20,7 @@ __all__ = [
     "Galaxy",
     "PreparedSpectrum",
     "Spectrum",
+    "StellarPopulation",
 ]
 
 LOGLAM_STEP = 1e-4
@@ -252,3 +253,61 @@ class CutoutStages:
     deblended: np.ndarray | None = None
     crop_box: tuple[int, int, int, int] | None = None
     cropped: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class StellarPopulation:
+    """Age and metallicity of one galaxy by full-spectrum fitting, or why there are none.
+
+    Numbers are NaN where unknown. Dispersions come from noise draws alone
+    (paper Sect. 4.3, Eq. 12); a change of templates or continuum can move a
+    label by more.
+
+    Parameters
+    ----------
+    status : str
+        ``ok``, ``no_spectrum``, ``no_redshift``, ``no_overlap``,
+        ``too_few_pixels``, ``no_signal`` or ``fit_failed``.
+    reason : str
+        One sentence; empty when ``ok``.
+    log_age : float
+        Mean of log10(age/yr), weighted by light in the configuration's band.
+    m_h : float
+        Mean [M/H], dex, weighted likewise.
+    velocity, sigma : float
+        Stellar velocity relative to the redshift, and dispersion, km/s.
+    chi2 : float
+        Reduced χ².
+    n_pixels : int
+        Pixels fitted.
+    log_age_std, m_h_std : float
+        Standard deviations over the noise draws, dex.
+    covariance : float
+        Covariance of age and metallicity over the draws, dex².
+    weights : ndarray, shape (n_age, n_metal), optional
+        Shares of the light, sum 1.
+    draws : ndarray, shape (n_draws, 2), optional
+        ``log_age`` and ``m_h`` of every noise draw.
+    wavelength, flux, best_fit : ndarray, shape (n,), optional
+        What was fitted: rest-frame vacuum Å, flux in units of its median, model.
+    good : ndarray, shape (n,), bool, optional
+        Pixels that entered the fit.
+    """
+
+    status: str
+    reason: str = ""
+    log_age: float = float("nan")
+    m_h: float = float("nan")
+    velocity: float = float("nan")
+    sigma: float = float("nan")
+    chi2: float = float("nan")
+    n_pixels: int = 0
+    log_age_std: float = float("nan")
+    m_h_std: float = float("nan")
+    covariance: float = float("nan")
+    weights: np.ndarray | None = field(default=None, repr=False)
+    draws: np.ndarray | None = field(default=None, repr=False)
+    wavelength: np.ndarray | None = field(default=None, repr=False)
+    flux: np.ndarray | None = field(default=None, repr=False)
+    best_fit: np.ndarray | None = field(default=None, repr=False)
+    good: np.ndarray | None = field(default=None, repr=False)

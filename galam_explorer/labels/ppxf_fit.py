@@ -1,0 +1,159 @@
+"""The reference: one spectrum at a time by pPXF (Cappellari 2017, 2023)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+
+import numpy as np
+from ppxf import ppxf_util
+from ppxf.ppxf import ppxf
+
+from galam_explorer.config import LabelConfig
+from galam_explorer.labels.fit_input import (
+    FWHM_PER_SIGMA,
+    PIXEL_KMS,
+    FitInput,
+    fit_input,
+    matching_variance,
+)
+from galam_explorer.labels.noise import noise_draws, with_draws
+from galam_explorer.labels.templates import TemplateLibrary, load_templates
+from galam_explorer.records import LOGLAM_STEP, Galaxy, StellarPopulation
+
+__all__ = ["fit_ppxf", "matched_templates"]
+
+# What degenerate data make pPXF and the libraries under it raise.
+_FAILURES = (AssertionError, ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError)
+
+
+def matched_templates(
+    data: FitInput, config: LabelConfig, library: TemplateLibrary
+) -> tuple[np.ndarray, np.ndarray]:
+    """Templates smoothed to the instrument's resolution, on a grid of SDSS's step.
+
+    Returns
+    -------
+    templates : ndarray, shape (n_temp, n_age · n_metal)
+    ln_wavelength : ndarray, shape (n_temp,)
+        Natural logarithm of the vacuum wavelength, Å.
+    """
+    wavelength, flux = library.wavelength, library.flux.reshape(len(library.wavelength), -1)
+    if config.match_resolution:
+        pixels2 = matching_variance(data, config, library, wavelength)
+        sigma = np.sqrt(pixels2) * wavelength * np.log(10) * LOGLAM_STEP
+        flux = ppxf_util.varsmooth(wavelength, flux, sigma)
+    templates, ln_wavelength, _ = ppxf_util.log_rebin(wavelength, flux, velscale=PIXEL_KMS)
+    return templates, ln_wavelength
+
+
+def fit_ppxf(
+    galaxy: Galaxy, config: LabelConfig | None = None, library: TemplateLibrary | None = None
+) -> StellarPopulation:
+    """Fit one galaxy by pPXF, and its noise draws if the configuration has any.
+
+    Parameters
+    ----------
+    galaxy : Galaxy
+        With a spectrum and a redshift.
+    config : LabelConfig, optional
+    library : TemplateLibrary, optional
+        What `load_templates` gives for `config` by default.
+
+    Returns
+    -------
+    StellarPopulation
+        Its `status` says whether the fit was possible.
+    """
+    config = config or LabelConfig(engine="ppxf")
+    library = library or load_templates(config)
+    data = fit_input(galaxy, config, library)
+    if isinstance(data, StellarPopulation):
+        return data
+    try:
+        templates = matched_templates(data, config, library)
+        fit = _run(data, data.flux, templates, config)
+        result = _result(fit, data, library)
+        if not config.draws:
+            return result
+        labels = []
+        for noise in noise_draws(data, config):
+            one = _run(data, data.flux + noise, templates, config)
+            labels.append(library.mean_labels(_star_weights(one, library)))
+    except _FAILURES as error:
+        text = (str(error).splitlines() or [type(error).__name__])[0]
+        return StellarPopulation("fit_failed", f"pPXF: {text}")
+    return with_draws(result, np.array(labels))
+
+
+def _run(
+    data: FitInput, flux: np.ndarray, templates: tuple[np.ndarray, np.ndarray], config: LabelConfig
+) -> ppxf:
+    spectra, ln_wavelength = templates
+    start, extra = [0.0, config.sigma_start], {}
+    if config.emission == "fit":
+        gas, names = _gas_templates(data, ln_wavelength)
+        component = [0] * spectra.shape[1] + [1] * gas.shape[1]
+        spectra = np.column_stack([spectra, gas])
+        extra = {
+            "component": component,
+            "gas_component": np.array(component) > 0,
+            "gas_names": names,
+            "moments": [2, 2],
+        }
+        start = [start, [0.0, 120.0]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ppxf(
+            spectra,
+            flux,
+            data.error,
+            PIXEL_KMS,
+            start,
+            degree=config.degree,
+            mdegree=config.mdegree,
+            mask=data.good,
+            lam=data.wavelength,
+            lam_temp=np.exp(ln_wavelength),
+            ftol=config.ftol,
+            quiet=True,
+            **({"moments": 2} | extra),
+        )
+
+
+def _gas_templates(data: FitInput, ln_wavelength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """pPXF's emission lines, Balmer decrement free, on the templates' vacuum grid."""
+    fwhm = data.wdisp * FWHM_PER_SIGMA * data.wavelength * np.log(10) * LOGLAM_STEP
+    shown = data.wavelength[[0, -1]]
+    resolution = {"lam": data.wavelength, "fwhm": fwhm}
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints their names
+        gas, names, _ = ppxf_util.emission_lines(ln_wavelength, shown, resolution, vacuum=True)
+    return gas, names
+
+
+def _star_weights(fit: ppxf, library: TemplateLibrary) -> np.ndarray:
+    weights = fit.weights[: library.grid.shape[0]]
+    if not weights.sum() > 0:
+        raise ValueError("all template weights are 0")
+    return weights / weights.sum()
+
+
+def _result(fit: ppxf, data: FitInput, library: TemplateLibrary) -> StellarPopulation:
+    weights = _star_weights(fit, library)
+    log_age, m_h = library.mean_labels(weights)
+    velocity, sigma = np.atleast_2d(np.array(fit.sol, dtype=float))[0][:2]
+    return StellarPopulation(
+        status="ok",
+        log_age=float(log_age),
+        m_h=float(m_h),
+        velocity=float(velocity),
+        sigma=float(sigma),
+        chi2=float(fit.chi2),
+        n_pixels=int(data.good.sum()),
+        weights=weights.reshape(library.shape),
+        wavelength=data.wavelength,
+        flux=data.flux,
+        best_fit=fit.bestfit,
+        good=data.good,
+    )
