@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "galam_explorer"
 ROOMS = ["survey", "preprocess", "labels", "networks", "train", "evaluate", "app", "cli"]
 SHARED = {"config", "records", "errors", ""}
 ONLY_IN = {
-    "torch": ("labels/batched.py", "networks/", "train/", "evaluate/"),
+    "torch": ("labels/batched", "networks/", "train/", "evaluate/"),
     "panel": ("app/",),
     "panel_material_ui": ("app/",),
     "param": ("app/",),

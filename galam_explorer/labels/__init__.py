@@ -1,6 +1,32 @@
-"""Age and metallicity by full-spectrum fitting, with their dispersion."""
+"""Age and metallicity by full-spectrum fitting, with their dispersion.
 
-from galam_explorer.labels.ppxf_fit import fit_ppxf
+The batched engine imports torch, so it is loaded when first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from galam_explorer.labels.templates import TemplateLibrary, load_templates
 
-__all__ = ["TemplateLibrary", "fit_ppxf", "load_templates"]
+if TYPE_CHECKING:
+    from galam_explorer.labels.batched import BatchedFitter, fit_batched
+    from galam_explorer.labels.ppxf_fit import fit_ppxf
+
+__all__ = [
+    "BatchedFitter",
+    "TemplateLibrary",
+    "fit_batched",
+    "fit_ppxf",
+    "load_templates",
+]
+
+_LAZY = {"BatchedFitter": "batched", "fit_batched": "batched", "fit_ppxf": "ppxf_fit"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

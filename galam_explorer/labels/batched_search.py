@@ -1,0 +1,202 @@
+"""The damped Gauss-Newton search of a batch of spectra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from galam_explorer.labels.batched_bank import EDGE, MAX_VARIANCE, MIN_VARIANCE, derivatives
+from galam_explorer.labels.batched_nnls import bounded_solve
+from galam_explorer.labels.fit_input import PIXEL_KMS
+
+if TYPE_CHECKING:
+    from galam_explorer.labels.batched import BatchedFitter
+
+__all__ = ["Problem", "Search", "State"]
+
+MAX_VELOCITY = 2000 / PIXEL_KMS
+_MAX_STEPS = 60
+
+
+@dataclass
+class Problem:
+    """A batch of spectra, padded to one length n; weights are 0 where there is no pixel.
+
+    Parameters
+    ----------
+    loglam0 : Tensor, shape (B,)
+    y : Tensor, shape (B, n)
+        Flux over error.
+    root : Tensor, shape (B, n)
+        One over the error.
+    matching : Tensor, shape (B, n)
+        Variance to the instrument's resolution, pixels².
+    legendre : Tensor, shape (B, n, max degree + 1)
+    """
+
+    loglam0: torch.Tensor
+    y: torch.Tensor
+    root: torch.Tensor
+    matching: torch.Tensor
+    legendre: torch.Tensor
+
+    def take(self, keep: torch.Tensor) -> Problem:
+        """The problems of some rows."""
+        return Problem(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+
+
+@dataclass
+class State:
+    """Parameters of a batch: velocity (B,), variance (B,), m (B, K), weights (B, nt), a (B, Kₐ)."""
+
+    velocity: torch.Tensor
+    variance: torch.Tensor
+    m: torch.Tensor
+    weights: torch.Tensor
+    a: torch.Tensor
+
+    def take(self, keep: torch.Tensor) -> State:
+        """The parameters of some rows."""
+        return State(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+
+    def where(self, take: torch.Tensor, other: State) -> State:
+        """These parameters where `take` (B,) holds, else those of `other`."""
+        pairs = ((getattr(self, n), getattr(other, n)) for n in self.__dataclass_fields__)
+        return State(*(torch.where(take if x.ndim == 1 else take[:, None], x, y) for x, y in pairs))
+
+    def put(self, rows: torch.Tensor, other: State) -> None:
+        """Overwrite some rows with the parameters of `other`."""
+        for name in self.__dataclass_fields__:
+            getattr(self, name)[rows] = getattr(other, name)
+
+
+class Search:
+    """The damped Gauss-Newton iteration of one batch."""
+
+    def __init__(self, fitter: BatchedFitter, problem: Problem) -> None:
+        self.fitter, self.config, self.problem = fitter, fitter.config, problem
+        batch = len(problem.y)
+        self.n_additive = self.config.degree + 1
+        self.n_templates = fitter.bank.n_templates
+
+        def zeros(*shape: int) -> torch.Tensor:
+            return torch.zeros(*shape, dtype=torch.float64, device=fitter.device)
+
+        self.state = State(
+            zeros(batch),
+            zeros(batch) + (self.config.sigma_start / PIXEL_KMS) ** 2,
+            zeros(batch, self.config.mdegree),
+            zeros(batch, self.n_templates),
+            zeros(batch, self.n_additive),
+        )
+        self.damping = zeros(batch) + 1e-3
+        self.passive: torch.Tensor | None = None
+
+    def run(self) -> tuple[State, torch.Tensor, torch.Tensor]:
+        """Iterate until every problem has converged; finished ones leave the batch."""
+        batch = len(self.problem.y)
+        rows = torch.arange(batch, device=self.fitter.device)
+        final = self.state.take(rows)
+        final_chi2 = torch.full_like(self.damping, float("nan"))
+        converged = torch.zeros(batch, dtype=torch.bool, device=self.fitter.device)
+        templates = self.fitter.templates(self.problem, self.state)
+        self._start(templates)
+        stars, chi2 = self._evaluate(templates, self.state)
+        for _ in range(_MAX_STEPS):
+            trial, predicted = self._step(templates, stars)
+            new_templates = self.fitter.templates(self.problem, trial)
+            new_stars, new_chi2 = self._evaluate(new_templates, trial)
+            expected, actual = 1 - predicted / chi2, 1 - new_chi2 / chi2
+            better = actual > 0
+            ratio = actual / expected.clamp_min(1e-300)
+            ftol = self.config.ftol
+            done = (expected < ftol) & (actual.abs() < ftol)
+            stuck = ~better & (self.damping > 1e8)
+            done = done | stuck
+            self.damping = torch.where(ratio > 0.75, self.damping / 8, self.damping)
+            self.damping = torch.where(ratio < 0.25, self.damping.clamp_min(1e-3) * 8, self.damping)
+            self.state = trial.where(better, self.state)
+            chi2 = torch.where(better, new_chi2, chi2)
+            stars = torch.where(better[:, None], new_stars, stars)
+            if better.all():
+                templates = new_templates
+            else:
+                templates = torch.where(better[:, None, None], new_templates, templates)
+            final.put(rows, self.state)
+            final_chi2[rows] = chi2
+            converged[rows] = done
+            if done.all():
+                break
+            if done.any():
+                keep = ~done
+                rows, chi2, stars = rows[keep], chi2[keep], stars[keep]
+                templates, self.damping = templates[keep], self.damping[keep]
+                self.state, self.problem = self.state.take(keep), self.problem.take(keep)
+                self.passive = None if self.passive is None else self.passive[keep]
+        return final, final_chi2, converged
+
+    def _start(self, templates: torch.Tensor) -> None:
+        """Weights at the first guess of everything else."""
+        p, n = self.problem, self.n_templates
+        design = torch.empty(*p.y.shape, n + self.n_additive, dtype=p.y.dtype, device=p.y.device)
+        torch.mul(templates[:, EDGE:-EDGE], p.root[..., None], out=design[..., :n])
+        torch.mul(p.legendre[..., : self.n_additive], p.root[..., None], out=design[..., n:])
+        gram, rhs = _normal(design, p.y)
+        x, passive = bounded_solve(gram, rhs, n)
+        self.state.weights, self.state.a = x[:, :n], x[:, n:]
+        self.passive = torch.cat([passive, torch.ones_like(passive[:, :1])], 1)
+
+    def _evaluate(self, templates: torch.Tensor, state: State) -> tuple[torch.Tensor, torch.Tensor]:
+        """The stars' spectrum with its margins, (B, n + 2 · EDGE), and χ² (B,)."""
+        p = self.problem
+        stars = (templates @ state.weights.float()[..., None])[..., 0].double()
+        model = stars[:, EDGE:-EDGE] * self.fitter.continuum(p, state.m)
+        if self.n_additive:
+            model = model + (p.legendre[..., : self.n_additive] @ state.a[..., None])[..., 0]
+        residual = p.y - model * p.root
+        return stars, (residual * residual).sum(-1)
+
+    def _step(self, templates: torch.Tensor, stars: torch.Tensor) -> tuple[State, torch.Tensor]:
+        """Trial parameters, and the χ² that the linearised model expects there."""
+        p, s, n, k = self.problem, self.state, self.n_templates, self.config.mdegree
+        continuum = self.fitter.continuum(p, s.m) * p.root
+        slope, bend = derivatives(stars)
+        size = n + 2 + k + self.n_additive
+        design = torch.empty(*p.y.shape, size, dtype=p.y.dtype, device=p.y.device)
+        torch.mul(templates[:, EDGE:-EDGE], continuum[..., None], out=design[..., :n])
+        design[..., n] = 0.5 * bend * continuum  # d/dσ², the heat equation
+        design[..., n + 1] = -slope * continuum  # d/dV
+        weighted = stars[:, EDGE:-EDGE] * p.root
+        torch.mul(
+            p.legendre[..., 1 : k + 1], weighted[..., None], out=design[..., n + 2 : n + 2 + k]
+        )
+        torch.mul(
+            p.legendre[..., : self.n_additive], p.root[..., None], out=design[..., n + 2 + k :]
+        )
+        # The unknown of σ² is its distance from the lower bound, of V and m the step.
+        above = s.variance - MIN_VARIANCE
+        y = p.y + design[..., n] * above[:, None]
+        gram, rhs = _normal(design, y)
+        square = (y * y).sum(-1)
+        damped, pulled = gram.clone(), rhs.clone()
+        extra = gram.diagonal(dim1=-2, dim2=-1)[:, n : n + 2 + k] * self.damping[:, None]
+        damped.diagonal(dim1=-2, dim2=-1)[:, n : n + 2 + k] += extra
+        pulled[:, n] += extra[:, 0] * above
+        x, self.passive = bounded_solve(damped, pulled, n + 1, self.passive)
+        x[:, n] = x[:, n].clamp_max(MAX_VARIANCE - MIN_VARIANCE)
+        predicted = square + (x * ((gram @ x[..., None])[..., 0] - 2 * rhs)).sum(-1)
+        trial = State(
+            (s.velocity + x[:, n + 1]).clamp(-MAX_VELOCITY, MAX_VELOCITY),
+            x[:, n] + MIN_VARIANCE,
+            (s.m + x[:, n + 2 : n + 2 + k]).clamp(-1, 1),
+            x[:, :n],
+            x[:, n + 2 + k :],
+        )
+        return trial, predicted
+
+
+def _normal(design: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gram matrix (B, n, n) and right-hand side (B, n), float64."""
+    return design.mT @ design, (design.mT @ y[..., None])[..., 0]
