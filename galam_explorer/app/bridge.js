@@ -128,7 +128,9 @@ export function render({model}) {
       send({kind: "blink"})
     } else if (key === "/") {
       event.preventDefault()
-      find_input(document)?.focus()
+      const input = find_input(document)
+      input?.focus()
+      input?.select()
     } else if (key === "?") {
       send({kind: "help"})
     }
@@ -174,5 +176,7 @@ export function render({model}) {
     window.removeEventListener("keydown", on_key, true)
     window.removeEventListener("pointerup", act, true)
   })
+  // The page answers to keys from here on.
+  document.documentElement.dataset.galam = "ready"
   return document.createElement("span")
 }

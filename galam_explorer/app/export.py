@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 
 import holoviews as hv
@@ -9,13 +10,27 @@ import pandas as pd
 
 __all__ = ["figure_html", "table_bytes"]
 
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title>
+<style>html, body {{ height: 100%; margin: 0 }} body > div {{ height: 100% }}</style>
+{resources}</head>
+<body>{div}{script}</body>
+</html>
+"""
+
 
 def figure_html(element: hv.Dimensioned, title: str) -> bytes:
     """A page that shows the figure without a network."""
-    from bokeh.embed import file_html
-    from bokeh.resources import INLINE
+    from bokeh.embed import components
+    from bokeh.resources import Resources
 
-    return file_html(hv.render(element, backend="bokeh"), INLINE, title).encode()
+    # `file_html` would link the style sheets of all loaded extensions to their CDN.
+    resources = Resources(mode="inline", components=["bokeh"], minified=True)
+    script, div = components(hv.render(element, backend="bokeh"))
+    return _PAGE.format(
+        title=html.escape(title), resources=resources.render_js(), script=script, div=div
+    ).encode()
 
 
 def table_bytes(frame: pd.DataFrame, about: dict[str, tuple[str, str]], form: str) -> bytes:

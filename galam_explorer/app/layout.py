@@ -234,9 +234,7 @@ class Dashboard:
     @staticmethod
     def _send_toast(message: Any) -> None:
         duration = 9000 if message.kind in ("error", "warning") else 5000
-        pn.state.notifications.send(
-            message.text, duration=duration, notification_type=message.kind
-        )
+        pn.state.notifications.send(message.text, duration=duration, type=message.kind)
 
     def flush_messages(self) -> None:
         """Show what was said before the page could show it."""

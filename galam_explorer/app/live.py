@@ -7,14 +7,28 @@ of that, and there is no stream or callback that could keep a session alive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import holoviews as hv
 import panel as pn
 from bokeh.plotting import figure as BokehFigure
 
-__all__ = ["LiveFigure"]
+__all__ = ["DRAWING", "LiveFigure"]
+
+DRAWING = threading.RLock()
+"""Held while HoloViews elements are made or drawn: its option store is shared by threads."""
+
+
+def _locked(change: Callable[[], None]) -> None:
+    """Change Bokeh models now, or, from a worker thread, when the document is ours."""
+    doc = pn.state.curdoc
+    elsewhere = threading.current_thread() is not threading.main_thread()
+    if elsewhere and doc is not None and doc.session_context is not None:
+        doc.add_next_tick_callback(change)
+    else:
+        change()
 
 class LiveFigure:
     """A HoloViews overlay on the page whose layers can be replaced.
@@ -37,7 +51,8 @@ class LiveFigure:
         self.pane = pn.pane.Bokeh(self.figure, **pane)
 
     def _draw(self, overlay: hv.Overlay) -> None:
-        plot = hv.renderer("bokeh").get_plot(overlay)
+        with DRAWING:
+            plot = hv.renderer("bokeh").get_plot(overlay)
         self._plot = plot
         self._layers = list(plot.subplots.values())
         self.figure: BokehFigure = plot.state
@@ -58,6 +73,11 @@ class LiveFigure:
         axes : mapping
             ``xlim``, ``ylim``, ``xlabel``, or ``limits`` for figures of equal scale.
         """
+        _locked(lambda: self._update(sources, axes))
+
+    def _update(
+        self, sources: Sequence[Mapping[str, Any] | None], axes: Mapping[str, Any]
+    ) -> None:
         for layer, columns in zip(self._layers, sources, strict=True):
             if columns is not None:
                 layer.handles["source"].data = dict(columns)
@@ -74,7 +94,8 @@ class LiveFigure:
 
     def update_layer(self, index: int, columns: Mapping[str, Any]) -> None:
         """Give one layer new columns."""
-        self._layers[index].handles["source"].data = dict(columns)
+        source = self._layers[index].handles["source"]
+        _locked(lambda: setattr(source, "data", dict(columns)))
         self.push()
 
     def push(self) -> None:

@@ -27,10 +27,14 @@ _NAMED_BY_POSITION = re.compile(r"^[A-Za-z]*\s*J(\d{6,}(?:\.\d+)?)([+-]\d{6,}(?:
 
 
 class Message(NamedTuple):
-    """A note to the user: ``kind`` is info, success, warning or error."""
+    """A note to the user: ``kind`` is info, success, warning or error.
+
+    The running number makes every note a new one, even if it says the same.
+    """
 
     kind: str
     text: str
+    number: int = 0
 
 
 def parse_position(text: str) -> tuple[float, float] | None:
@@ -107,8 +111,8 @@ class ExplorerState(param.Parameterized):
 
     def notify(self, kind: str, text: object) -> None:
         """Tell the user something, even if it was said before."""
-        self.message = Message(kind, str(text))
-        self.param.trigger("message")
+        number = self.message.number + 1 if self.message else 1
+        self.message = Message(kind, str(text), number)
 
     # -- surveys ---------------------------------------------------------------
 

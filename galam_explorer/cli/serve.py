@@ -16,15 +16,17 @@ from galam_explorer.errors import GalamError
 __all__ = ["serve_arguments", "serve_command"]
 
 
-def serve_arguments(port: int, address: str, origins: list[str], threads: int) -> list[str]:
+def serve_arguments(port: int, address: str, origins: list[str]) -> list[str]:
     """The `panel serve` command line for the dashboard.
 
-    One process with threads (one session's work does not stop another's), and
-    warm: the application is built once before the first visitor comes.
+    One process, warm: the application is built once before the first visitor
+    comes. Without Panel's threads, because with them two events of one session
+    (the text of the search field, then the Enter key) may be handled in the
+    wrong order; long work runs in processes of its own instead.
     """
     app = Path(__file__).resolve().parents[1] / "app" / "served.py"
     arguments = [sys.executable, "-m", "panel", "serve", str(app), "--index", "served"]
-    arguments += ["--port", str(port), "--address", address, "--num-threads", str(threads)]
+    arguments += ["--port", str(port), "--address", address]
     arguments += ["--warm", "--reuse-sessions", "--global-loading-spinner"]
     for origin in origins:
         arguments += ["--allow-websocket-origin", origin]
@@ -44,7 +46,6 @@ def serve_command(
         list[str] | None,
         typer.Option("--allow-origin", help="HOST:PORT a browser may use, behind a proxy."),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads for sessions.")] = 4,
     show: Annotated[bool, typer.Option("--show", help="Open it in your browser.")] = False,
     debug: DebugOption = False,
 ) -> None:
@@ -58,7 +59,7 @@ def serve_command(
                 raise GalamError(f"the path contains {os.pathsep!r}", source, "rename the folder")
             opened = load_survey(source)
             console.print(f"[bold]{opened.name}[/]: {len(opened):,} galaxies", highlight=False)
-        arguments = serve_arguments(port, address, allow_origin or [], threads)
+        arguments = serve_arguments(port, address, allow_origin or [])
         environment = os.environ | {"GALAM_SURVEY": os.pathsep.join(_absolute(s) for s in sources)}
         console.print(f"Open http://{address}:{port} (Ctrl-C stops)", highlight=False)
         code = subprocess.call([*arguments, *(["--show"] if show else [])], env=environment)

@@ -46,6 +46,9 @@ def bar(*items: Any, **options: Any) -> pn.Row:
     """A row of controls, centred on one line."""
     for item in items:
         item.align = "center"
+        if "width" not in (item.sizing_mode or ""):
+            # What does not stretch must not shrink below its content either.
+            item.styles = {"flex": "0 0 auto", **item.styles}
     styles = {"align-items": "center", "gap": "8px", "flex": "0 0 auto", **options.pop("styles", {})}
     return pn.Row(*items, sizing_mode="stretch_width", styles=styles, **options)
 

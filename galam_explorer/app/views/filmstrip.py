@@ -11,7 +11,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from galam_explorer.app.code import filmstrip_code
-from galam_explorer.app.live import LiveFigure
+from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.stages import stages_of
 from galam_explorer.app.views.base import View, bar, escape, html_pane
 from galam_explorer.app.views.fate import FatePanel
@@ -79,10 +79,11 @@ class Filmstrip(View):
     # -- pictures ------------------------------------------------------------------
 
     def _cell(self, index: int, step: fig.Step) -> pn.Column:
-        if step.key == "threshold":
-            overlay = fig.histogram_figure(_EMPTY, dark=self.state.dark)
-        else:
-            overlay = fig.stage_figure(_EMPTY, step.key)
+        with DRAWING:
+            if step.key == "threshold":
+                overlay = fig.histogram_figure(_EMPTY, dark=self.state.dark)
+            else:
+                overlay = fig.stage_figure(_EMPTY, step.key)
         live = LiveFigure(overlay, f"stage-{step.key}")
         self._figures[step.key] = live
         self._captions[step.key] = html_pane(styles={"flex": "0 0 auto"})
@@ -276,7 +277,8 @@ class Filmstrip(View):
         self._draw("masked")
 
     def recolour(self) -> None:
-        overlay = fig.histogram_figure(self._stages, dark=self.state.dark)
+        with DRAWING:
+            overlay = fig.histogram_figure(self._stages, dark=self.state.dark)
         self._figures["threshold"].redraw(overlay)
         self._fate.look()
 
@@ -286,7 +288,8 @@ class Filmstrip(View):
         return [live.name for live in self._figures.values()]
 
     def element(self) -> hv.Layout:
-        return fig.filmstrip_figure(self._stages, dark=self.state.dark)
+        with DRAWING:
+            return fig.filmstrip_figure(self._stages, dark=self.state.dark)
 
     def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
         stages = self._stages

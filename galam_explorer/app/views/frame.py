@@ -109,8 +109,7 @@ class TopBar:
         )
 
     def _searched(self, *_events: Any) -> None:
-        if self.state.search(self._search.value_input or self._search.value):
-            self._search.param.update(value="", value_input="")
+        self.state.search(self._search.value_input or self._search.value or "")
 
 
 class StatusLine:

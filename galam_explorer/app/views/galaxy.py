@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 
 from galam_explorer.app.code import galaxy_code
 from galam_explorer.app.data import COLUMNS
-from galam_explorer.app.live import LiveFigure
+from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures.cutout import cutout_figure, cutout_sources
@@ -85,8 +85,8 @@ class GalaxyView(View):
     def __init__(self, state: Any, bridge: Any) -> None:
         super().__init__(state, bridge)
         self._galaxy: Galaxy | None = None
-        self._image = LiveFigure(cutout_figure(_BLANK_IMAGE), "cutout")
-        self._spectrum = LiveFigure(spectrum_figure(_BLANK_SPECTRUM, dark=state.dark), "spectrum")
+        self._image = LiveFigure(self.image_element(), "cutout")
+        self._spectrum = LiveFigure(self.spectrum_element(), "spectrum")
         self._no_image = html_pane(styles=_COVER, sizing_mode="stretch_both")
         self._no_spectrum = html_pane(styles=_COVER, sizing_mode="stretch_both")
         self._facts = html_pane(
@@ -156,7 +156,8 @@ class GalaxyView(View):
     def image_element(self) -> hv.Overlay:
         """The cutout of the chosen galaxy, or a blank one."""
         image, options = self._image_input()
-        return cutout_figure(image, **options)
+        with DRAWING:
+            return cutout_figure(image, **options)
 
     def _mask(self, galaxy: Galaxy, shape: tuple[int, ...]) -> dict[str, Any]:
         if not self.state.show_mask:
@@ -179,11 +180,11 @@ class GalaxyView(View):
     def spectrum_element(self) -> hv.Overlay:
         """The spectrum of the chosen galaxy, or a blank one."""
         galaxy, state = self._galaxy, self.state
-        if galaxy is None or galaxy.spectrum is None:
-            return spectrum_figure(_BLANK_SPECTRUM, dark=state.dark)
-        return spectrum_figure(
-            galaxy.spectrum, galaxy.z, rest_frame=state.rest_frame, dark=state.dark
-        )
+        nothing = galaxy is None or galaxy.spectrum is None
+        spectrum = _BLANK_SPECTRUM if nothing else galaxy.spectrum
+        z = np.nan if nothing else galaxy.z
+        with DRAWING:
+            return spectrum_figure(spectrum, z, rest_frame=state.rest_frame, dark=state.dark)
 
     def _redraw_spectrum(self, *_events: Any) -> None:
         galaxy = self._galaxy

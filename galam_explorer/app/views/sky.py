@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.events import SelectionGeometry, Tap
+from bokeh.events import RangesUpdate, SelectionGeometry, Tap
 from bokeh.models import ColumnDataSource, CustomJS
 
 from galam_explorer.app.code import sky_code
 from galam_explorer.app.data import COLUMNS
-from galam_explorer.app.live import LiveFigure
+from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane, icon_button
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures import sky as fig
@@ -23,7 +23,7 @@ from galam_explorer.records import Galaxy
 
 __all__ = ["SkyMap", "rows_in_box", "rows_in_polygon"]
 
-_COHORT, _CURRENT = 5, 6
+_SHADED, _COHORT, _CURRENT = 4, 6, 7
 _PICK_RADIUS_PX = 14.0
 _POINTER = """
 const send = () => {
@@ -73,6 +73,7 @@ class SkyMap(View):
         self.view = fig.SkyView(centre=state.centre)
         self._project()
         self._live: LiveFigure | None = None
+        self._shaded: tuple[float, ...] = ()
         self._card = html_pane(width=1, height=1, sizing_mode="fixed", styles=_OVER)
         self._caption = html_pane(margin=(0, 8))
         self._controls()
@@ -117,16 +118,17 @@ class SkyMap(View):
     def element(self) -> hv.Overlay:
         data, state = self.state.data, self.state
         values, label = data.values(state.color_by)
-        return fig.sky_figure(
-            data.ra,
-            data.dec,
-            values,
-            label,
-            view=self.view,
-            current=state.row,
-            cohort=self._cohort_rows(),
-            dark=state.dark,
-        )
+        with DRAWING:
+            return fig.sky_figure(
+                data.ra,
+                data.dec,
+                values,
+                label,
+                view=self.view,
+                current=state.row,
+                cohort=self._cohort_rows(),
+                dark=state.dark,
+            )
 
     def _redraw(self) -> None:
         if self._live is not None:
@@ -232,6 +234,8 @@ class SkyMap(View):
             parts.append(f"chosen: {data.ra[row]:.4f}° {data.dec[row]:+.4f}°")
         elif row is not None:
             parts.append("the chosen galaxy has no position")
+        if self.view.kind == "tangent":
+            parts.append(f"field {2 * self.view.radius:g}° high")
         if state.cohort:
             parts.append(f"set of {len(state.cohort):,}")
         self._caption.object = (
@@ -250,6 +254,20 @@ class SkyMap(View):
         pointer.on_change("data", lambda _attr, _old, new: self._hover(new))
         figure.on_event(Tap, self._tap)
         figure.on_event(SelectionGeometry, self._brush)
+        if int(np.isfinite(self.x).sum()) > fig.POINT_LIMIT:
+            figure.on_event(RangesUpdate, self._ranged)
+
+    def _ranged(self, event: RangesUpdate) -> None:
+        """Shade again after a pan or zoom, at the resolution of the screen."""
+        figure = self._live.figure
+        limits = (event.x0, event.x1, event.y0, event.y1)
+        if limits == self._shaded or None in limits:
+            return
+        self._shaded = limits
+        size = (figure.inner_width or 640, figure.inner_height or 320)
+        values, _ = self.state.data.values(self.state.color_by)
+        pixels = fig.shade(self.x, self.y, values, limits, size, self.state.dark)
+        self._live.update_layer(_SHADED, fig.shade_source(pixels, limits))
 
     def nearest_row(self, x: float, y: float) -> tuple[int | None, float]:
         """Row of the drawn galaxy nearest to a point, and its distance in plot units."""

@@ -19,11 +19,23 @@ from galam_explorer.evaluate.figures.style import (
     toolbox,
 )
 
-__all__ = ["POINT_LIMIT", "SkyView", "galaxy_layer", "rows_source", "sky_figure"]
+__all__ = [
+    "POINT_LIMIT",
+    "SkyView",
+    "category_colours",
+    "colour_limits",
+    "galaxy_layer",
+    "rows_source",
+    "shade",
+    "shade_source",
+    "sky_figure",
+]
 
 POINT_LIMIT = 60_000
 """Above this number of galaxies the map is shaded instead of drawn point by point."""
 _CANVAS_LIMIT = 5_000
+_SHADE_SIZE = (640, 320)
+_NOTHING = np.zeros((1, 1, 4), dtype=np.uint8)
 _STEPS = (30.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 
 
@@ -101,14 +113,20 @@ def sky_figure(
     Returns
     -------
     hv.Overlay
-        East to the left. Seven layers, always in this order: outline,
-        graticule, galactic plane, labels, galaxies, cohort, current.
+        East to the left. Eight layers, always in this order: outline,
+        graticule, galactic plane, labels, shaded galaxies (when there are more
+        than `POINT_LIMIT`), galaxies as points, cohort, current.
     """
     view, style = view or SkyView(), style_for(dark)
     x, y = view.project(np.asarray(ra, dtype=float), np.asarray(dec, dtype=float))
+    shaded = np.isfinite(x).sum() > POINT_LIMIT
+    pixels = shade(x, y, values, view.limits, _SHADE_SIZE, dark) if shaded else _NOTHING
     layers = [
         *_decoration(view, dark),
-        galaxy_layer(x, y, values, label, dark=dark),
+        hv.RGB(pixels[::-1], bounds=_bounds(view.limits), vdims=list(hv.RGB.vdims)).opts(
+            default_tools=[]
+        ),
+        galaxy_layer(x, y, values, label, dark=dark, empty=shaded),
         hv.Points(rows_source(x, y, cohort), ["x", "y"]).opts(
             size=8, fill_color=None, line_color=style.cohort, line_width=0.8, alpha=0.75
         ),
@@ -116,16 +134,13 @@ def sky_figure(
             size=17, fill_color=None, line_color=style.current, line_width=3
         ),
     ]
-    bare = view.kind == "all-sky"
     limits = view.limits
     return hv.Overlay(layers).opts(
         hv.opts.Overlay(
             xlim=limits[:2],
             ylim=limits[2:],
-            xaxis=None if bare else "bottom",
-            yaxis=None if bare else "left",
-            xlabel="offset west (°)",
-            ylabel="offset north (°)",
+            xaxis=None,
+            yaxis=None,
             responsive=True,
             min_height=180,
             toolbar="above",
@@ -148,21 +163,126 @@ def _draw_fast(plot: Any, element: hv.Element) -> None:
     plot.state.output_backend = "webgl" if many else "canvas"
 
 
+def _bounds(limits: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x0, x1, y0, y1 = limits
+    return x0, y0, x1, y1
+
+
+def _colours(values: np.ndarray | None, dark: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Index of each galaxy's colour (-1 for none), and the colours, uint8 (k, 3)."""
+    style = style_for(dark)
+    if values is None:
+        index, names = None, style.categories[:1]
+    elif values.dtype.kind not in "fiu":
+        found, index = np.unique(values.astype(str), return_inverse=True)
+        kinds = category_colours(values, dark)
+        names = tuple(kinds[str(one)] for one in found)
+    else:
+        low, high = colour_limits(values)
+        names = style.palette
+        scaled = np.clip((values - low) / (high - low), 0.0, 1.0) * (len(names) - 1)
+        index = np.where(np.isfinite(values), np.nan_to_num(scaled), -1.0)
+    colours = np.array([[int(n[i : i + 2], 16) for i in (1, 3, 5)] for n in names], np.uint8)
+    return np.zeros(0) if index is None else index, colours
+
+
+def shade(
+    x: np.ndarray,
+    y: np.ndarray,
+    values: np.ndarray | None,
+    limits: tuple[float, float, float, float],
+    size: tuple[int, int],
+    dark: bool = False,
+) -> np.ndarray:
+    """Many galaxies as pixels: the mean colour of each, more opaque where there are more.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+        Plot coordinates.
+    values : ndarray, shape (n,), optional
+        Numbers, or strings (then the commonest category of a pixel shows).
+    limits : tuple of float
+        ``(x0, x1, y0, y1)`` of the picture.
+    size : tuple of int
+        Its width and height, px.
+
+    Returns
+    -------
+    ndarray, uint8 (height, width, 4)
+        Row 0 is the lowest.
+    """
+    import datashader as ds
+    import pandas as pd
+
+    x0, x1, y0, y1 = limits
+    canvas = ds.Canvas(size[0], size[1], x_range=(x0, x1), y_range=(y0, y1))
+    frame = pd.DataFrame({"x": x, "y": y})
+    index, colours = _colours(values, dark)
+    counts = np.nan_to_num(canvas.points(frame, "x", "y", ds.count()).to_numpy()).astype(float)
+    if not len(index):
+        chosen = np.zeros(counts.shape, dtype=int)
+    elif len(colours) > 16:
+        frame["value"] = np.where(index < 0, np.nan, index)
+        mean = canvas.points(frame, "x", "y", ds.mean("value")).to_numpy()
+        chosen = np.nan_to_num(mean, nan=0.0).round().astype(int)
+    else:
+        frame["value"] = pd.Categorical(index.astype(int), categories=range(len(colours)))
+        by = canvas.points(frame, "x", "y", ds.by("value", ds.count())).to_numpy()
+        chosen = by.argmax(axis=2)
+    out = np.zeros((*counts.shape, 4), dtype=np.uint8)
+    out[..., :3] = colours[chosen]
+    top = np.log1p(max(counts.max(), 1.0))
+    out[..., 3] = np.where(counts > 0, 90 + 165 * np.log1p(counts) / top, 0).astype(np.uint8)
+    return out
+
+
+def shade_source(
+    pixels: np.ndarray, limits: tuple[float, float, float, float]
+) -> dict[str, list[Any]]:
+    """Columns of the Bokeh source of the shaded layer."""
+    x0, x1, y0, y1 = limits
+    packed = np.ascontiguousarray(pixels).view(np.uint32)[..., 0]
+    return {"image": [packed], "x": [x0], "y": [y0], "dw": [x1 - x0], "dh": [y1 - y0]}
+
+
+def category_colours(values: np.ndarray, dark: bool) -> dict[str, str]:
+    """A colour for each category, the commonest first."""
+    names, counts = np.unique(values.astype(str), return_counts=True)
+    cycle = style_for(dark).categories
+    order = names[np.argsort(-counts, kind="stable")]
+    return {str(name): cycle[i % len(cycle)] for i, name in enumerate(order)}
+
+
 def galaxy_layer(
-    x: np.ndarray, y: np.ndarray, values: np.ndarray | None, label: str, *, dark: bool = False
+    x: np.ndarray,
+    y: np.ndarray,
+    values: np.ndarray | None,
+    label: str,
+    *,
+    dark: bool = False,
+    empty: bool = False,
 ) -> hv.Points:
-    """The galaxies as points, coloured by a number or a category."""
+    """The galaxies as points, coloured by a number or a category.
+
+    With `empty`, only the colour bar or the legend remains of it.
+    """
     style, n = style_for(dark), len(x)
     size = 5.0 if n <= 3000 else 4.0 if n <= 20_000 else 2.5
     options: dict[str, Any] = {"size": size, "line_color": None, "alpha": 0.85}
     if values is None:
-        return hv.Points((x, y)).opts(color=style.categories[0], **options)
+        shown = slice(0) if empty else slice(None)
+        return hv.Points((x[shown], y[shown])).opts(color=style.categories[0], **options)
     values = np.asarray(values)
-    points = hv.Points((x, y, values), vdims=hv.Dimension("value", label=label or "value"))
-    if values.dtype.kind not in "fiu":
-        names = list(dict.fromkeys(values.tolist()))
-        cycle = style.categories
-        cmap = {name: cycle[i % len(cycle)] for i, name in enumerate(names)}
+    category = values.dtype.kind not in "fiu"
+    # The legend needs one galaxy of each category, the colour bar any one.
+    one_each = np.unique(values.astype(str), return_index=True)[1] if category else slice(1)
+    shown = one_each if empty else slice(None)
+    points = hv.Points(
+        (x[shown], y[shown], values[shown]), vdims=hv.Dimension("value", label=label or "value")
+    )
+    if category:
+        cmap = category_colours(values, dark)
         return points.opts(color="value", cmap=cmap, show_legend=True, **options)
     return points.opts(
         color="value",
@@ -190,6 +310,7 @@ def rows_source(
 ) -> dict[str, np.ndarray]:
     """Columns of the Bokeh source of the cohort's or the current galaxy's rings."""
     rows = np.asarray(rows, dtype=int)
+    rows = rows[np.isfinite(x[rows])]
     return {"x": x[rows], "y": y[rows]}
 
 
@@ -219,7 +340,7 @@ def _lines(view: SkyView) -> tuple[list[np.ndarray], list[tuple[float, float, st
         marks += [(edge - 0.01, d, f"{d:+.0f}°") for d in decs if d]
     else:
         step = next((s for s in _STEPS if s <= view.radius * 0.7), _STEPS[-1])
-        widen = view.radius * 1.6
+        widen = view.radius * 3.2
         ra_step = step / max(np.cos(np.radians(min(abs(view.dec) + view.radius, 88.0))), 0.03)
         ra_step = min((s for s in (90.0, 60.0, *_STEPS) if s >= ra_step), default=90.0)
         half = min(180.0, widen / max(np.cos(np.radians(min(abs(view.dec), 88.0))), 0.03))
@@ -229,7 +350,7 @@ def _lines(view: SkyView) -> tuple[list[np.ndarray], list[tuple[float, float, st
         span = np.linspace(view.ra - half, view.ra + half, 121)
         dec_span = np.clip(np.linspace(view.dec - widen, view.dec + widen, 121), -90, 90)
         marks = [(r, view.dec - 0.93 * view.radius, f"{r % 360:g}°") for r in ras]
-        marks += [(view.ra + 0.9 * (half / 1.6), d, f"{d:+g}°") for d in decs]
+        marks += [(view.ra + 0.9 * (half / 3.2), d, f"{d:+g}°") for d in decs]
     lines = [np.column_stack(view.project(np.full_like(dec_span, r), dec_span)) for r in ras]
     lines += [np.column_stack(view.project(span, np.full_like(span, d))) for d in decs]
     return lines, marks

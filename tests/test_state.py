@@ -1,0 +1,231 @@
+"""The dashboard's state, without a browser and without panel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_survey as small
+
+from galam_explorer.app.data import open_survey_data
+from galam_explorer.app.fate import fate_counts
+from galam_explorer.app.state import ExplorerState, parse_position
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small.make_survey(tmp_path_factory.mktemp("state") / "small")
+
+
+@pytest.fixture
+def state(folder: Path) -> ExplorerState:
+    state = ExplorerState({"small": str(folder)})
+    assert state.open("small")
+    return state
+
+
+def test_state_needs_no_panel() -> None:
+    code = "import sys, galam_explorer.app.state; sys.exit('panel' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_open_chooses_a_galaxy_with_spectrum_and_image(state: ExplorerState) -> None:
+    galaxy = state.data.survey[state.galaxy_id]
+    assert galaxy.spectrum is not None
+    assert galaxy.cutout is not None
+
+
+def test_next_and_previous_go_round(state: ExplorerState) -> None:
+    first = state.galaxy_id
+    assert state.previous()
+    assert state.galaxy_id == str(state.data.ids[-1])
+    assert state.next()
+    assert state.galaxy_id == first
+
+
+def test_order_of_the_table_is_followed(state: ExplorerState) -> None:
+    state.select("sim-000010")
+    state.set_order(np.array([30, 10, 20]))
+    state.next()
+    assert state.galaxy_id == "sim-000020"
+    state.next()
+    assert state.galaxy_id == "sim-000030"
+
+
+def test_next_from_outside_the_filtered_table_is_its_first_row(state: ExplorerState) -> None:
+    state.select("sim-000010")
+    state.set_order(np.array([40, 41]))
+    state.next()
+    assert state.galaxy_id == "sim-000040"
+
+
+def test_empty_table_says_so(state: ExplorerState) -> None:
+    state.set_order(np.array([], dtype=int))
+    assert not state.next()
+    assert state.message.kind == "info"
+
+
+def test_random_stays_in_the_table(state: ExplorerState) -> None:
+    state.set_order(np.array([7, 8, 9]))
+    for _ in range(20):
+        state.random()
+        assert state.row in (7, 8, 9)
+
+
+@pytest.mark.parametrize("wrong", ["", "sim-999999", "2994896774"])
+def test_unknown_id_is_a_message_and_changes_nothing(state: ExplorerState, wrong: str) -> None:
+    before = state.galaxy_id
+    assert not state.select(wrong)
+    assert state.galaxy_id == before
+    assert state.message.kind == "error"
+
+
+def test_search_by_id_prefix_and_part(state: ExplorerState) -> None:
+    assert state.search("sim-000012")
+    assert state.galaxy_id == "sim-000012"
+    assert state.search("SIM-00002")
+    assert state.galaxy_id == "sim-000020"
+    assert "10" in state.message.text
+    assert state.search("00033")
+    assert state.galaxy_id == "sim-000033"
+
+
+def test_search_by_position_finds_the_nearest(state: ExplorerState) -> None:
+    row = 15
+    ra, dec = state.data.ra[row], state.data.dec[row]
+    assert state.search(f"{ra + 0.001:.5f} {dec:+.5f}")
+    assert state.galaxy_id == "sim-000015"
+    assert "″" in state.message.text
+
+
+@pytest.mark.parametrize(
+    ("text", "ra", "dec"),
+    [
+        ("146.714 -1.041", 146.714, -1.041),
+        ("146.714, -1.041", 146.714, -1.041),
+        ("09:46:51.36 -01:02:27.6", 146.714, -1.041),
+        ("9h46m51.36s -1d02m27.6s", 146.714, -1.041),
+        ("146.714d -1.041d", 146.714, -1.041),
+        ("J094651.36-010227.6", 146.714, -1.041),
+        ("SDSS J094651.36-010227.6", 146.714, -1.041),
+    ],
+)
+def test_positions_in_many_forms(text: str, ra: float, dec: float) -> None:
+    found = parse_position(text)
+    assert found == pytest.approx((ra, dec), abs=1e-4)
+
+
+@pytest.mark.parametrize("text", ["", "hello", "12", "400 95", "sim-000001", "a b"])
+def test_what_is_no_position(text: str) -> None:
+    assert parse_position(text) is None
+
+
+def test_search_for_nonsense_gives_a_remedy(state: ExplorerState) -> None:
+    before = state.galaxy_id
+    assert not state.search("zzz")
+    assert state.galaxy_id == before
+    assert "position" in state.message.text
+
+
+def test_survey_without_positions(tmp_path: Path) -> None:
+    small.make_survey(tmp_path / "s", n=8, positions=False)
+    state = ExplorerState({"s": str(tmp_path / "s")})
+    state.open("s")
+    assert not state.search("180 0")
+    assert "coordinates" in state.message.text
+    assert not state.data.located.any()
+
+
+def test_cohort_keeps_known_ids(state: ExplorerState) -> None:
+    state.set_cohort(["sim-000001", "nope", "sim-000002"])
+    assert state.cohort == ["sim-000001", "sim-000002"]
+    state.set_cohort([])
+    assert state.cohort == []
+    assert state.message.kind == "info"
+
+
+def test_link_and_back(state: ExplorerState, folder: Path) -> None:
+    state.select("sim-000023")
+    state.tab, state.color_by = "preprocessing", "sn_r"
+    other = ExplorerState({"small": str(folder)})
+    other.restore(state.link())
+    assert other.link() == state.link()
+    assert other.message is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"galaxy": "nope"},
+        {"tab": "nope"},
+        {"color": "nope"},
+        {"survey": "../../etc"},
+        {"galaxy": "<script>", "tab": "", "color": "id"},
+    ],
+)
+def test_broken_links_open_something_and_say_what_is_wrong(folder: Path, query: dict) -> None:
+    state = ExplorerState({"small": str(folder)})
+    state.restore(query)
+    assert state.data is not None
+    assert state.galaxy_id in state.data.survey
+    assert state.message.kind in ("error", "warning")
+
+
+def test_link_cannot_open_a_path_that_is_not_on_offer(folder: Path, tmp_path: Path) -> None:
+    small.make_survey(tmp_path / "other", n=6)
+    state = ExplorerState({"small": str(folder)})
+    state.restore({"survey": str(tmp_path / "other")})
+    assert state.survey_id == "small"
+
+
+def test_survey_that_is_not_there() -> None:
+    state = ExplorerState({"gone": "/nonexistent/survey"})
+    state.restore({})
+    assert state.data is None
+    assert state.message.kind == "error"
+    assert not state.next()
+    assert not state.search("x")
+
+
+def test_colours_are_only_what_the_survey_has(state: ExplorerState) -> None:
+    choices = state.data.column_choices()
+    assert "true_m_h" in choices.values()
+    assert all("truth" in label for label, name in choices.items() if name.startswith("true_"))
+    for name in choices.values():
+        values, label = state.data.values(name)
+        assert len(values) == len(state.data)
+        assert label
+
+
+def test_content_of_galaxies(state: ExplorerState) -> None:
+    values, _ = state.data.values("content")
+    assert values[1] == "image only"
+    assert values[2] == "spectrum only"
+    assert values[0] == "spectrum and image"
+
+
+def test_thumbnails_are_small_and_missing_ones_empty(state: ExplorerState) -> None:
+    uri = state.data.thumbnail(small.WITH_BOTH, 18)
+    assert uri.startswith("data:image/jpeg;base64,")
+    assert len(uri) < 3000
+    assert state.data.thumbnail(small.SPECTRUM_ONLY, 18) == ""
+
+
+def test_data_are_shared_and_opened_again_when_the_survey_grew(tmp_path: Path) -> None:
+    from galam_explorer.survey import SurveyWriter
+
+    path = small.make_survey(tmp_path / "grows", n=6)
+    first = open_survey_data(str(path))
+    assert open_survey_data(str(path)) is first
+    extra = small.galaxies(8)[6:]
+    SurveyWriter(path, "Small survey", "simulated").append(extra)
+    assert len(open_survey_data(str(path))) == 8
+
+
+def test_fate_counts_put_accepted_first() -> None:
+    counts = fate_counts(["blended", "ok", "", "ok", "no_cutout", "odd"])
+    assert list(counts) == ["ok", "blended", "no_cutout", "odd"]
+    assert counts["ok"] == 2
