@@ -301,9 +301,7 @@ def test_filmstrip_says_what_was_not_reached() -> None:
     stages = prepare_cutout(np.zeros((64, 64, 3), np.uint8))
     layout = filmstrip_figure(stages)
     assert len(layout) == len(STEPS)
-    titles = [
-        hv.Store.lookup_options("bokeh", one, "plot").kwargs["title"] for one in layout
-    ]
+    titles = [hv.Store.lookup_options("bokeh", one, "plot").kwargs["title"] for one in layout]
     assert titles[-1] == "Network input: not reached"
     hv.render(layout)
 

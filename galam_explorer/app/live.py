@@ -30,6 +30,7 @@ def _locked(change: Callable[[], None]) -> None:
     else:
         change()
 
+
 class LiveFigure:
     """A HoloViews overlay on the page whose layers can be replaced.
 
@@ -53,15 +54,22 @@ class LiveFigure:
     def _draw(self, overlay: hv.Overlay) -> None:
         with DRAWING:
             plot = hv.renderer("bokeh").get_plot(overlay)
-        self._plot = plot
-        self._layers = list(plot.subplots.values())
+            # Else the session keeps every plot that was ever drawn until it ends.
+            plot.document = None
+        self._sources = [layer.handles["source"] for layer in plot.subplots.values()]
         self.figure: BokehFigure = plot.state
         self.figure.name = self.name
 
     def redraw(self, overlay: hv.Overlay) -> None:
         """Draw anew: other colours or another kind of layers."""
+        old = self.figure
         self._draw(overlay)
-        self.pane.object = self.figure
+
+        def swap() -> None:
+            old.name = None  # The browser looks figures up by their name.
+            self.pane.object = self.figure
+
+        _locked(swap)
 
     def update(self, sources: Sequence[Mapping[str, Any] | None], axes: Mapping[str, Any]) -> None:
         """Give the layers new columns (None leaves one alone), and the axes new limits.
@@ -75,12 +83,10 @@ class LiveFigure:
         """
         _locked(lambda: self._update(sources, axes))
 
-    def _update(
-        self, sources: Sequence[Mapping[str, Any] | None], axes: Mapping[str, Any]
-    ) -> None:
-        for layer, columns in zip(self._layers, sources, strict=True):
+    def _update(self, sources: Sequence[Mapping[str, Any] | None], axes: Mapping[str, Any]) -> None:
+        for source, columns in zip(self._sources, sources, strict=True):
             if columns is not None:
-                layer.handles["source"].data = dict(columns)
+                source.data = dict(columns)
         figure = self.figure
         if (limits := axes.get("limits")) and figure.tags != [list(limits)]:
             figure.tags = [list(limits)]
@@ -94,7 +100,7 @@ class LiveFigure:
 
     def update_layer(self, index: int, columns: Mapping[str, Any]) -> None:
         """Give one layer new columns."""
-        source = self._layers[index].handles["source"]
+        source = self._sources[index]
         _locked(lambda: setattr(source, "data", dict(columns)))
         self.push()
 

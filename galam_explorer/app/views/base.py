@@ -37,9 +37,12 @@ def html_pane(text: str = "", **options: Any) -> Markup:
 
 def empty_card(title: str, text: str) -> str:
     """Markup that says why there is nothing to see."""
-    return f'<div class="g empty"><b>{escape(title)}</b><span>{escape(text)}</span></div>'.replace(
-        '<div class="g empty">', '<div class="g" style="height:100%"><div class="empty">'
-    ) + "</div>"
+    return (
+        f'<div class="g empty"><b>{escape(title)}</b><span>{escape(text)}</span></div>'.replace(
+            '<div class="g empty">', '<div class="g" style="height:100%"><div class="empty">'
+        )
+        + "</div>"
+    )
 
 
 def bar(*items: Any, **options: Any) -> pn.Row:
@@ -49,7 +52,12 @@ def bar(*items: Any, **options: Any) -> pn.Row:
         if "width" not in (item.sizing_mode or ""):
             # What does not stretch must not shrink below its content either.
             item.styles = {"flex": "0 0 auto", **item.styles}
-    styles = {"align-items": "center", "gap": "8px", "flex": "0 0 auto", **options.pop("styles", {})}
+    styles = {
+        "align-items": "center",
+        "gap": "8px",
+        "flex": "0 0 auto",
+        **options.pop("styles", {}),
+    }
     return pn.Row(*items, sizing_mode="stretch_width", styles=styles, **options)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import holoviews as hv
 import pandas as pd
 import panel as pn
-import panel_material_ui as pmui
 
 from galam_explorer.app.code import filmstrip_code
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.stages import stages_of
 from galam_explorer.app.views.base import View, bar, escape, html_pane
 from galam_explorer.app.views.fate import FatePanel
+from galam_explorer.app.views.parameters import Parameters
 from galam_explorer.config import PreprocessConfig
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures import preprocess as fig
@@ -23,17 +22,6 @@ from galam_explorer.records import CutoutStages, Galaxy
 __all__ = ["Filmstrip"]
 
 _EMPTY = CutoutStages("no_cutout", "no galaxy is chosen")
-_CONTRASTS = [1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3]
-_SLIDERS: dict[str, tuple[str, str, tuple[float, float, float]]] = {
-    "tolerance": (
-        "tolerance",
-        "The threshold has settled when it changes by less",
-        (0.5, 60.0, 0.5),
-    ),
-    "ellipse_scale": ("ellipse scale", "Factor on the axes of the chosen ellipse", (0.5, 3.0, 0.05)),
-    "n_pixels": ("source pixels", "Fewest connected pixels of a source", (1, 60, 1)),
-    "n_levels": ("levels", "Levels tried between the faintest and the peak", (1, 120, 1)),
-}
 _SETTLE_MS = 60
 
 
@@ -49,7 +37,6 @@ class Filmstrip(View):
         self._galaxy: Galaxy | None = None
         self._stages = _EMPTY
         self._pending: Any = None
-        self._quiet = False
         self._figures: dict[str, LiveFigure] = {}
         self._captions: dict[str, Any] = {}
         self._covers: dict[str, Any] = {}
@@ -57,9 +44,10 @@ class Filmstrip(View):
         self._link_ranges()
         self._verdict = html_pane(styles={"min-width": "0"})
         self._fate = FatePanel(state)
+        self._parameters = Parameters(state)
         grid = pn.Column(*cells, sizing_mode="stretch_width", stylesheets=[_GRID])
         controls = pn.Row(
-            self._controls(), self._fate, sizing_mode="stretch_both",
+            self._parameters, self._fate, sizing_mode="stretch_both",
             styles={"gap": "22px", "min-height": "0", "padding-top": "6px"},
         )  # fmt: skip
         top = bar(self._verdict, self.menu())
@@ -155,8 +143,9 @@ class Filmstrip(View):
         reason = self._stages.reason if first else "not reached"
         return (
             '<div class="g" style="height:100%;background:var(--ground);opacity:.94;display:flex;'
-            'align-items:center;justify-content:center;text-align:center;padding:0 10px;'
-            f'box-sizing:border-box;font-size:12px"><span class="soft">{escape(reason)}</span></div>'
+            "align-items:center;justify-content:center;text-align:center;padding:0 10px;"
+            f'box-sizing:border-box;font-size:12px">'
+            f'<span class="soft">{escape(reason)}</span></div>'
         )
 
     def _draw(self, key: str) -> None:
@@ -185,79 +174,9 @@ class Filmstrip(View):
 
     # -- parameters ------------------------------------------------------------------
 
-    def _controls(self) -> pn.Column:
-        config = self.state.config
-        self._sliders: dict[str, Any] = {}
-        for name, (label, about, (low, high, step)) in _SLIDERS.items():
-            made = pmui.IntSlider if isinstance(low, int) else pmui.FloatSlider
-            self._sliders[name] = made(
-                label=label, start=low, end=high, step=step, description=about,
-                value=min(max(getattr(config, name), low), high), size="small", margin=0,
-                sizing_mode="stretch_width",
-            )  # fmt: skip
-        self._sliders["contrast"] = pmui.DiscreteSlider(
-            label="contrast", options={f"{c:g}": c for c in _CONTRASTS},
-            value=_nearest(config.contrast), size="small", margin=0, sizing_mode="stretch_width",
-            description="Smallest share of a source's flux that a part must have",
-        )  # fmt: skip
-        for name, slider in self._sliders.items():
-            slider.param.watch(lambda event, name=name: self._slid(name, event.new), "value")
-        self._preset = pmui.RadioButtonGroup(
-            options=["robust", "paper"], value="robust", size="small", margin=0,
-            color="primary", variant="outlined",
-        )  # fmt: skip
-        self._preset.param.watch(self._chosen_preset, "value")
-        self._changed = html_pane(styles={"min-width": "0"})
-        reset = pmui.Button(
-            label="Reset", icon="restart_alt", size="small", variant="text", margin=0,
-            on_click=lambda _e: self._set_config(PreprocessConfig.named(self._preset.value)),
-        )  # fmt: skip
-        top = bar(
-            html_pane('<div class="g"><h2>Parameters</h2></div>', width=84, sizing_mode=None),
-            self._preset,
-            reset,
-            self._changed,
-        )
-        sliders = pn.Column(
-            *self._sliders.values(), sizing_mode="stretch_width", stylesheets=[_SLIDER_GRID]
-        )
-        self._describe()
-        return pn.Column(top, sliders, sizing_mode="stretch_both", styles={"min-width": "0"})
-
-    def _slid(self, name: str, value: float) -> None:
-        if not self._quiet:
-            try:
-                self.state.config = self.state.config.replace(**{name: value})
-            except GalamError as error:
-                self.state.notify("error", error)
-
-    def _chosen_preset(self, event: Any) -> None:
-        self._set_config(PreprocessConfig.named(event.new))
-
-    def _set_config(self, config: PreprocessConfig) -> None:
-        self.state.config = config
-        self._quiet = True
-        for name, slider in self._sliders.items():
-            value = getattr(config, name)
-            if name == "contrast":
-                slider.value = _nearest(value)
-            else:
-                slider.value = min(max(value, slider.start), slider.end)
-        self._quiet = False
-
-    def _describe(self) -> None:
-        base = PreprocessConfig.named(self._preset.value)
-        changed = [
-            field.name
-            for field in dataclasses.fields(base)
-            if getattr(base, field.name) != getattr(self.state.config, field.name)
-        ]
-        text = f"changed: {', '.join(n.replace('_', ' ') for n in changed)}" if changed else ""
-        self._changed.object = f'<div class="g soft" style="font-size:12px">{escape(text)}</div>'
-
     def _on_config(self, *_events: Any) -> None:
         """Follow a slider; while it moves, only the latest value is drawn."""
-        self._describe()
+        self._parameters.describe()
         doc = pn.state.curdoc
         if doc is None or doc.session_context is None:
             self._follow()
@@ -304,8 +223,8 @@ class Filmstrip(View):
             }
         )
         frame["status"] = stages.status
-        about = {name: ("pix", "Fitted ellipse, pixels of the working image") for name in "xy"}
-        about |= {n: ("pix", "Full axis before scaling") for n in ("width", "height")}
+        about = dict.fromkeys("xy", ("pix", "Fitted ellipse, pixels of the working image"))
+        about |= dict.fromkeys(("width", "height"), ("pix", "Full axis before scaling"))
         return frame, about | {"angle": ("deg", "OpenCV's convention")}
 
     def code(self) -> str:
@@ -316,10 +235,6 @@ class Filmstrip(View):
         else:
             text = f"PreprocessConfig.from_json({config.to_json()!r})"
         return filmstrip_code(self.state.data.source, self.state.galaxy_id, text)
-
-
-def _nearest(contrast: float) -> float:
-    return min(_CONTRASTS, key=lambda one: abs(one - contrast))
 
 
 _COVER = {"position": "absolute", "inset": "0", "z-index": "4", "pointer-events": "none"}
@@ -333,8 +248,4 @@ _PICTURE = {
 _GRID = """
 :host { display: grid !important; grid-template-columns: repeat(4, minmax(0, 1fr));
   gap: 8px 10px; padding: 8px 0 0; flex: 0 0 auto !important; }
-"""
-_SLIDER_GRID = """
-:host { display: grid !important; grid-template-columns: repeat(2, minmax(0, 1fr));
-  gap: 2px 22px; padding: 4px 8px 0 4px; }
 """

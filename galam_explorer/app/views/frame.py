@@ -36,7 +36,8 @@ _HELP = """
 marked as simulated truth and never as an observation. The error band of a spectrum is
 ivar<sup>−½</sup>; shaded pixels carry no information or were flagged by SDSS.</p>
 <p>The link in the address bar leads back to this galaxy, tab, survey and colour.
-<b>Export</b> in each view saves the figure or its table, and gives the Python that makes it.</p></div>
+<b>Export</b> in each view saves the figure or its table, and gives the Python that makes it.</p>
+</div>
 """
 
 

@@ -104,9 +104,7 @@ class GalaxyView(View):
 
     def _arrange(self) -> pn.Column:
         relative = {"position": "relative"}
-        image = pn.Column(
-            self._image.pane, self._no_image, styles=relative, stylesheets=[_IMAGE]
-        )
+        image = pn.Column(self._image.pane, self._no_image, styles=relative, stylesheets=[_IMAGE])
         top = pn.Row(
             image, self._facts, sizing_mode="stretch_width", height=290,
             styles={"gap": "18px", "flex": "0 0 auto", "align-items": "flex-start"},

@@ -17,49 +17,19 @@ from galam_explorer.app.code import sky_code
 from galam_explorer.app.data import COLUMNS
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane, icon_button
-from galam_explorer.errors import GalamError
+from galam_explorer.app.views.pointing import (
+    POINTER,
+    hover_card,
+    rows_in_box,
+    rows_in_polygon,
+)
 from galam_explorer.evaluate.figures import sky as fig
 from galam_explorer.records import Galaxy
 
-__all__ = ["SkyMap", "rows_in_box", "rows_in_polygon"]
+__all__ = ["SkyMap"]
 
 _SHADED, _COHORT, _CURRENT = 4, 6, 7
 _PICK_RADIUS_PX = 14.0
-_POINTER = """
-const send = () => {
-  fig.galam_timer = null
-  const e = fig.galam_event
-  const unit = (fig.x_range.end - fig.x_range.start) / Math.max(fig.inner_width, 1)
-  pointer.data = e === null ? {x: [NaN], y: [NaN], sx: [0], sy: [0], unit: [unit]}
-    : {x: [e.x], y: [e.y], sx: [e.sx], sy: [e.sy], unit: [unit]}
-}
-fig.galam_event = cb_obj.event_name === 'mouseleave' ? null : cb_obj
-if (!fig.galam_timer) { fig.galam_timer = setTimeout(send, 70) }
-"""
-
-
-def rows_in_box(
-    x: np.ndarray, y: np.ndarray, box: tuple[float, float, float, float]
-) -> np.ndarray:
-    """Rows with ``x0 <= x <= x1`` and ``y0 <= y <= y1``; NaN is outside."""
-    x0, x1, y0, y1 = box
-    return np.flatnonzero((x >= x0) & (x <= x1) & (y >= y0) & (y <= y1))
-
-
-def rows_in_polygon(x: np.ndarray, y: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-    """Rows inside a drawn polygon, shape (k, 2); NaN is outside."""
-    import shapely
-
-    if len(vertices) < 3:
-        return np.array([], dtype=int)
-    polygon = shapely.make_valid(shapely.Polygon(vertices))
-    shapely.prepare(polygon)
-    rows = rows_in_box(x, y, (*_extent(vertices[:, 0]), *_extent(vertices[:, 1])))
-    return rows[shapely.contains_xy(polygon, x[rows], y[rows])]
-
-
-def _extent(values: np.ndarray) -> tuple[float, float]:
-    return float(values.min()), float(values.max())
 
 
 class SkyMap(View):
@@ -202,9 +172,7 @@ class SkyMap(View):
             options=["All sky", "Around it"], value="All sky", size="small", margin=0,
             color="primary", variant="outlined",
         )  # fmt: skip
-        self._zoom.param.watch(
-            lambda e: state.param.update(zoomed=e.new == "Around it"), "value"
-        )
+        self._zoom.param.watch(lambda e: state.param.update(zoomed=e.new == "Around it"), "value")
         self._turn = pmui.Select(
             label="Centre RA", options={f"{r}°": float(r) for r in range(0, 360, 60)},
             value=state.centre, size="small", width=84, margin=0, variant="outlined",
@@ -248,7 +216,7 @@ class SkyMap(View):
     def _connect(self) -> None:
         figure = self._live.figure
         pointer = ColumnDataSource({"x": [math.nan], "y": [0], "sx": [0], "sy": [0], "unit": [1]})
-        code = CustomJS(args={"fig": figure, "pointer": pointer}, code=_POINTER)
+        code = CustomJS(args={"fig": figure, "pointer": pointer}, code=POINTER)
         for event in ("mousemove", "mouseleave"):
             figure.js_on_event(event, code)
         pointer.on_change("data", lambda _attr, _old, new: self._hover(new))
@@ -307,30 +275,8 @@ class SkyMap(View):
             if self._card.object:
                 self._card.object = ""
             return
-        self._card.object = self._hover_card(row, float(new["sx"][0]), float(new["sy"][0]))
-
-    def _hover_card(self, row: int, sx: float, sy: float) -> str:
-        data = self.state.data
-        galaxy_id = str(data.ids[row])
-        try:
-            uri = data.thumbnail(galaxy_id, 48)
-        except GalamError:
-            uri = ""
-        image = f'<img src="{uri}" width="96" alt="">' if uri else "<i>no image</i>"
-        facts = []
-        for name in ("z", "sn_r", "petro_mag_r"):
-            if name in data.catalog:
-                column = COLUMNS[name]
-                facts.append(f"{column.label} {column.text(float(data.catalog[name].iat[row]))}")
-        shift_x = "calc(-100% - 14px)" if sx > 280 else "14px"
-        shift_y = "calc(-100% - 8px)" if sy > 150 else "8px"
-        return (
-            f'<div class="g" style="position:absolute;left:{sx:.0f}px;top:{sy:.0f}px;'
-            f"transform:translate({shift_x},{shift_y});background:var(--paper);"
-            "border:1px solid var(--line);border-radius:8px;padding:6px;width:max-content;"
-            f'box-shadow:0 4px 14px rgba(0,0,0,.25);font-size:12px">{image}'
-            f"<div><b>{escape(galaxy_id)}</b></div><div class='soft'>"
-            f"{escape(' · '.join(facts))}</div></div>"
+        self._card.object = hover_card(
+            self.state.data, row, float(new["sx"][0]), float(new["sy"][0])
         )
 
     # -- export --------------------------------------------------------------------

@@ -19,7 +19,15 @@ _WHERE = {
     "stage_figure": "preprocess",
 }
 
-__all__ = sorted(_WHERE)
+__all__ = [
+    "cutout_figure",
+    "fate_figure",
+    "filmstrip_figure",
+    "histogram_figure",
+    "sky_figure",
+    "spectrum_figure",
+    "stage_figure",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,6 +20,14 @@ __all__ = [
     "rgb_source",
 ]
 
+_TEXT = {
+    "text_font_style": "bold",
+    "text_font_size": "12px",
+    "text_align": "left",
+    "text_baseline": "bottom",
+    "xoffset": 0,
+    "yoffset": 0,
+}
 _BARS = (120.0, 60.0, 30.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2)
 
 
@@ -186,20 +194,12 @@ def cutout_figure(
     segments, white, corner = _marks(shape, scale, oriented, note)
     ends = tuple(segments.values())
     track = np.empty((0, 2)) if ellipse is None else ellipse_track(ellipse, shape[0])
-    text = {
-        "text_font_style": "bold",
-        "text_font_size": "12px",
-        "text_align": "left",
-        "text_baseline": "bottom",
-        "xoffset": 0,
-        "yoffset": 0,
-    }
     layers = [
         rgb_layer(_shown(image, mask)),
         hv.Curve(track).opts(color="#ffb000", line_width=1.6),
         hv.Segments(ends).opts(color="#000000", line_width=4.5, alpha=0.55),
         hv.Segments(ends).opts(color="#ffffff", line_width=2),
-        hv.Labels(tuple(white.values()), ["x", "y"], "text").opts(text_color="#ffffff", **text),
-        hv.Labels(tuple(corner.values()), ["x", "y"], "text").opts(text_color="#ffc857", **text),
+        hv.Labels(tuple(white.values()), ["x", "y"], "text").opts(text_color="#ffffff", **_TEXT),
+        hv.Labels(tuple(corner.values()), ["x", "y"], "text").opts(text_color="#ffc857", **_TEXT),
     ]
     return hv.Overlay(layers).opts(hv.opts.Overlay(**image_options(shape)))

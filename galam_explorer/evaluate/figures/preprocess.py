@@ -214,9 +214,7 @@ def histogram_sources(stages: CutoutStages) -> tuple[list[dict[str, Any]], dict[
     }
 
 
-def histogram_figure(
-    stages: CutoutStages, *, dark: bool = False, title: str = ""
-) -> hv.Overlay:
+def histogram_figure(stages: CutoutStages, *, dark: bool = False, title: str = "") -> hv.Overlay:
     """Grey levels of all pixels, with the thresholds that were tried and the last one.
 
     Returns

@@ -24,9 +24,7 @@ def _wrap(angle: np.ndarray) -> np.ndarray:
     return (np.asarray(angle, dtype=float) + 180.0) % 360.0 - 180.0
 
 
-def hammer(
-    ra: np.ndarray, dec: np.ndarray, centre: float = 180.0
-) -> tuple[np.ndarray, np.ndarray]:
+def hammer(ra: np.ndarray, dec: np.ndarray, centre: float = 180.0) -> tuple[np.ndarray, np.ndarray]:
     """Hammer-Aitoff, equal-area, closed form (Hammer 1892; Calabretta & Greisen 2002).
 
     Parameters

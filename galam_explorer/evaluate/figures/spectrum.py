@@ -256,8 +256,6 @@ def spectrum_figure(
         Redshift, for the lines; NaN draws none.
     rest_frame : bool
         Wavelengths divided by ``1 + z`` (the flux is left as observed).
-    dark : bool
-        Colours for a dark page.
 
     Returns
     -------

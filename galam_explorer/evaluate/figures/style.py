@@ -146,6 +146,8 @@ def toolbox(*names: str, drag: str = "", scroll: str = "") -> Callable[[Any, Any
             return
         # HoloViews asks for WebGL everywhere; copying its pixels is slow without a GPU.
         figure.update(output_backend="canvas", outline_line_color=None)
+        if figure.title is not None and not figure.title.text:
+            figure.title.visible = False  # An empty one still takes half the toolbar's place.
         made = {name: _TOOLS[name]() for name in names}
         hover = [tool for tool in figure.tools if isinstance(tool, bm.HoverTool)]
         figure.toolbar.tools = [*made.values(), *hover]
@@ -204,9 +206,7 @@ source.data = {...source.data, y: Array.from(rank, (r) => end - (top + step * r)
 """
 
 
-def pin_to_top(
-    top: float, step: float, background: str
-) -> Callable[[Any, Any], None]:
+def pin_to_top(top: float, step: float, background: str) -> Callable[[Any, Any], None]:
     """A HoloViews hook for `hv.Labels`: rows of labels stay at the top under zoom.
 
     The element needs a value dimension ``rank`` (row number); `top` and `step`

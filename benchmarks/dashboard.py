@@ -1,0 +1,173 @@
+"""How quick the dashboard is, measured in a browser.
+
+``python benchmarks/dashboard.py [SURVEY] [--selections 200] [--tab galaxy]``
+
+Prints the time from the server's start to the first page, and the time from a
+key press to all visible views painted (facts, cutout, spectrum or filmstrip,
+ring on the map, row of the table), median and 95th percentile. The clock is the
+browser's; every selection is checked to show the right galaxy everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import numpy as np
+
+from galam_explorer.cli.serve import serve_arguments
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--no-first-run",
+         "--disable-quic"]  # fmt: skip
+READY = """() => window.Bokeh && Bokeh.index && Bokeh.index.roots.length > 0
+  && document.documentElement.dataset.galam === 'ready'
+  && document.getElementById('loader')?.style.display === 'none'
+  && Bokeh.index.roots[0].is_idle"""
+PREPARE = """(mark) => {
+  const find = (root) => {
+    for (const el of root.querySelectorAll('*')) {
+      if (el.matches(mark)) { return el }
+      const inner = el.shadowRoot && find(el.shadowRoot)
+      if (inner) { return inner }
+    }
+    return null
+  }
+  const model = (name) => Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m)
+  const box = find(document).closest('.markup')
+  const sky = model('sky')
+  const ring = sky.renderers.filter((r) => r.data_source)[7].data_source
+  const table = Bokeh.documents.flatMap((d) => [...d._all_models.values()])
+    .find((m) => m.type.includes('DataTabulator'))
+  const shown = () => ({
+    text: box.textContent, ring: ring.data.x[0],
+    row: table.source.data.id[table.source.selected.indices[0]],
+  })
+  const idle = () => Bokeh.index.roots.every((view) => view.is_idle)
+  window.galam_select = (key, id, x) => new Promise((resolve) => {
+    const started = performance.now()
+    const check = () => {
+      const now = shown(), took = performance.now() - started
+      const right = now.text.includes(id) && now.row === id
+        && (x === null ? now.ring === undefined : Math.abs(now.ring - x) < 1e-9)
+      if (right && idle()) {
+        // One more frame, so that what was drawn is on the screen.
+        requestAnimationFrame(() => resolve({took: performance.now() - started, now}))
+      } else if (took > 20000) {
+        resolve({took: NaN, now})
+      } else {
+        requestAnimationFrame(check)
+      }
+    }
+    window.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, composed: true}))
+    check()
+  })
+}"""
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Return when the server answers."""
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/favicon.ico", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise SystemExit("the server ended")
+
+
+def measure(page: Any, survey: Any, tab: str, count: int) -> list[float]:
+    """Milliseconds of each of `count` selections by key."""
+    from galam_explorer.evaluate.figures.sky import SkyView
+
+    catalog = survey.catalog
+    x, _ = SkyView().project(catalog["ra"].to_numpy(float), catalog["dec"].to_numpy(float))
+    mark = "[data-galaxy]" if tab == "galaxy" else "[data-verdict]"
+    page.evaluate(PREPARE, mark)
+    ids = catalog["id"].tolist()
+    first = page.evaluate("new URLSearchParams(location.search).get('galaxy')")
+    row, took = (ids.index(first) if first else 0), []
+    for _ in range(count):
+        row = (row + 1) % len(ids)
+        ring = float(x[row]) if np.isfinite(x[row]) else None
+        answer = page.evaluate("([key, id, x]) => galam_select(key, id, x)", ["j", ids[row], ring])
+        if not np.isfinite(answer["took"]):
+            raise SystemExit(f"{ids[row]} was not shown everywhere: {answer['now']}")
+        took.append(answer["took"])
+        page.wait_for_timeout(120)
+    return took
+
+
+def main() -> None:
+    """Run the benchmark and print one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("survey", nargs="?", default="demo")
+    parser.add_argument("--selections", type=int, default=200)
+    parser.add_argument("--tab", choices=["galaxy", "preprocessing"], default="galaxy")
+    options = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    browser_path = next(filter(None, map(shutil.which, ["chromium", "google-chrome"])), None)
+    port, started = free_port(), time.perf_counter()
+    server = subprocess.Popen(
+        serve_arguments(port, "127.0.0.1", []),
+        env=os.environ | {"GALAM_SURVEY": options.survey},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}", server)
+        up = time.perf_counter()
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=browser_path, args=FLAGS)
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            asked = time.perf_counter()
+            page.goto(f"http://127.0.0.1:{port}/served?galaxy=first&tab={options.tab}")
+            page.wait_for_function(READY, timeout=60_000)
+            shown = time.perf_counter()
+            page.wait_for_timeout(4000)
+            from galam_explorer.survey import load_survey
+
+            survey = load_survey(options.survey)
+            first = str(survey.ids[0])
+            page.goto(f"http://127.0.0.1:{port}/served?galaxy={first}&tab={options.tab}")
+            page.wait_for_function(READY, timeout=60_000)
+            page.wait_for_timeout(4000)
+            took = measure(page, survey, options.tab, options.selections)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+    summary = {
+        "survey": options.survey,
+        "galaxies": len(survey),
+        "tab": options.tab,
+        "server_start_s": round(up - started, 2),
+        "first_page_s": round(shown - asked, 2),
+        "selections": len(took),
+        "p50_ms": round(float(np.percentile(took, 50)), 1),
+        "p95_ms": round(float(np.percentile(took, 95)), 1),
+        "max_ms": round(max(took), 1),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+    sys.stdout.write(json.dumps(summary) + "\n")
+
+
+if __name__ == "__main__":
+    main()
