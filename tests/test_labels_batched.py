@@ -31,7 +31,7 @@ def galaxies() -> list[Galaxy]:
     survey = load_survey("demo")
     ids = [one for one in survey.ids if one.startswith("sim-")]
     found = (survey[one] for one in ids)
-    return [one for one, _ in zip((g for g in found if g.spectrum), range(10), strict=False)]
+    return [one for one, _ in zip((g for g in found if g.spectrum), range(6), strict=False)]
 
 
 @pytest.mark.parametrize("condition", [10.0, 1e4])

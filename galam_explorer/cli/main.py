@@ -10,6 +10,7 @@ import typer
 from galam_explorer import __version__
 from galam_explorer.cli.import_ import import_command
 from galam_explorer.cli.info import info_command
+from galam_explorer.cli.label import label_command
 from galam_explorer.cli.prepare import prepare_command
 from galam_explorer.cli.serve import serve_command
 from galam_explorer.cli.simulate import simulate_command
@@ -30,6 +31,7 @@ app.command("serve")(serve_command)
 app.command("simulate")(simulate_command)
 app.command("import")(import_command)
 app.command("prepare")(prepare_command)
+app.command("label")(label_command)
 app.command("info")(info_command)
 
 

@@ -7,6 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from galam_explorer.labels.survey import (
+    SurveyLabels,
+    label_survey,
+    load_labels,
+    saved_labels,
+)
 from galam_explorer.labels.templates import TemplateLibrary, load_templates
 
 if TYPE_CHECKING:
@@ -15,10 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchedFitter",
+    "SurveyLabels",
     "TemplateLibrary",
     "fit_batched",
     "fit_ppxf",
+    "label_survey",
+    "load_labels",
     "load_templates",
+    "saved_labels",
 ]
 
 _LAZY = {"BatchedFitter": "batched", "fit_batched": "batched", "fit_ppxf": "ppxf_fit"}

@@ -15,7 +15,8 @@ equations are in float64; the templates' condition number of 1e4 would exhaust f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 
 from galam_explorer.config import LabelConfig
-from galam_explorer.labels.batched_bank import EDGE, TemplateBank
+from galam_explorer.labels.batched_bank import EDGE, template_bank
 from galam_explorer.labels.batched_draws import draw_weights
 from galam_explorer.labels.batched_search import Problem, Search, State
 from galam_explorer.labels.fit_input import (
@@ -61,7 +62,7 @@ class BatchedFitter:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.config = config
         self.library = library or load_templates(config)
-        self.bank = TemplateBank(self.library, device)
+        self.bank = template_bank(self.library, device)
         self.device = self.bank.device
 
     def problem(self, data: Sequence[FitInput]) -> Problem:
@@ -202,3 +203,17 @@ def fit_batched(
 def _legendre(n: int, degree: int) -> np.ndarray:
     """Legendre polynomials on n equal steps from -1 to 1, shape (n, degree + 1)."""
     return np.polynomial.legendre.legvander(np.linspace(-1, 1, n), degree)
+
+
+@contextmanager
+def limited_threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads in this process for a while.
+
+    The matrices are small: a second thread mostly waits, and spins while it does.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -10,6 +10,8 @@ the instrument does along the spectrum, and no Fourier transform.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.fft
 import torch
@@ -19,7 +21,7 @@ from galam_explorer.labels.fit_input import PIXEL_KMS
 from galam_explorer.labels.templates import TemplateLibrary
 from galam_explorer.records import LOGLAM_STEP
 
-__all__ = ["EDGE", "MAX_VARIANCE", "MIN_VARIANCE", "TemplateBank", "derivatives"]
+__all__ = ["EDGE", "MAX_VARIANCE", "MIN_VARIANCE", "TemplateBank", "derivatives", "template_bank"]
 
 OVERSAMPLING = 4
 NATURAL_VARIANCE = 1.2
@@ -35,6 +37,12 @@ EDGE = 3
 """Pixels beyond each end of a spectrum that derivatives need."""
 _FIRST = np.array([-1, 9, -45, 0, 45, -9, 1]) / 60
 _SECOND = np.array([2, -27, 270, -490, 270, -27, 2]) / 180
+
+
+@lru_cache(maxsize=2)
+def template_bank(library: TemplateLibrary, device: str = "cpu") -> TemplateBank:
+    """The bank of a library, built once a process: it takes seconds and 100 MB or more."""
+    return TemplateBank(library, device)
 
 
 class TemplateBank:
@@ -125,6 +133,9 @@ def _smoothed(pixels: np.ndarray, variances: np.ndarray) -> np.ndarray:
     Variances are in pixels². The finer sampling is Fourier interpolation, which is
     what pPXF's shift by a fraction of a pixel is; the ends are reflected.
     """
+    # Lengths that factorise well, or the transforms take several times as long.
+    extra = scipy.fft.next_fast_len(len(pixels) - 1, real=True) + 1 - len(pixels)
+    pixels = np.pad(pixels, ((0, extra), (0, 0)), mode="reflect")
     n = len(pixels)
     spectrum = scipy.fft.dct(pixels, type=1, axis=0)
     spectrum[-1] /= 2  # the highest frequency is no longer the last one

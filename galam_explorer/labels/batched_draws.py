@@ -179,11 +179,11 @@ def _solve(
 ) -> torch.Tensor:
     """Damped Gauss-Newton steps of all draws; without continuum one step is exact."""
     n, k = moments.gram.shape[-1], moments.degree
-    passive = x[:, : n + 1] > 0
+    start = x[:, : n + 1]
     weights, mu = x[:, :n].clone(), mu.clone()
     if not k:
         gram, rhs = moments.system(mu, weights, data)
-        return bounded_solve(gram, rhs, n + 1, passive)[0][:, :n]
+        return bounded_solve(gram, rhs, n + 1, start)[0][:, :n]
     rows = torch.arange(len(mu), device=mu.device)
     final = weights.clone()
     damping = torch.full_like(square, 1e-4)
@@ -194,7 +194,7 @@ def _solve(
         damped = gram.clone()
         last = damped.diagonal(dim1=-2, dim2=-1)[:, -k:]
         last.mul_(1 + damping[:, None])
-        step, new_passive = bounded_solve(damped, rhs, n + 1, passive)
+        step, _ = bounded_solve(damped, rhs, n + 1, start)
         predicted = _chi2(square, gram, rhs, step)
         new_mu = mu.clone()
         new_mu[:, 1:] = (mu[:, 1:] + step[:, -k:]).clamp(-1, 1)
@@ -219,7 +219,7 @@ def _solve(
         keep = ~done
         rows, damping, chi2, mu = rows[keep], damping[keep], chi2[keep], mu[keep]
         weights, gram, rhs = weights[keep], gram[keep], rhs[keep]
-        square, passive = square[keep], new_passive[keep]
+        square, start = square[keep], step[keep, : n + 1]
         data = (data[0][keep], data[1][keep])
     return final
 

@@ -92,7 +92,6 @@ class Search:
             zeros(batch, self.n_additive),
         )
         self.damping = zeros(batch) + 1e-3
-        self.passive: torch.Tensor | None = None
 
     def run(self) -> tuple[State, torch.Tensor, torch.Tensor]:
         """Iterate until every problem has converged; finished ones leave the batch."""
@@ -134,7 +133,6 @@ class Search:
                 rows, chi2, stars = rows[keep], chi2[keep], stars[keep]
                 templates, self.damping = templates[keep], self.damping[keep]
                 self.state, self.problem = self.state.take(keep), self.problem.take(keep)
-                self.passive = None if self.passive is None else self.passive[keep]
         return final, final_chi2, converged
 
     def _start(self, templates: torch.Tensor) -> None:
@@ -144,9 +142,8 @@ class Search:
         torch.mul(templates[:, EDGE:-EDGE], p.root[..., None], out=design[..., :n])
         torch.mul(p.legendre[..., : self.n_additive], p.root[..., None], out=design[..., n:])
         gram, rhs = _normal(design, p.y)
-        x, passive = bounded_solve(gram, rhs, n)
+        x, _ = bounded_solve(gram, rhs, n)
         self.state.weights, self.state.a = x[:, :n], x[:, n:]
-        self.passive = torch.cat([passive, torch.ones_like(passive[:, :1])], 1)
 
     def _evaluate(self, templates: torch.Tensor, state: State) -> tuple[torch.Tensor, torch.Tensor]:
         """The stars' spectrum with its margins, (B, n + 2 · EDGE), and χ² (B,)."""
@@ -184,7 +181,8 @@ class Search:
         extra = gram.diagonal(dim1=-2, dim2=-1)[:, n : n + 2 + k] * self.damping[:, None]
         damped.diagonal(dim1=-2, dim2=-1)[:, n : n + 2 + k] += extra
         pulled[:, n] += extra[:, 0] * above
-        x, self.passive = bounded_solve(damped, pulled, n + 1, self.passive)
+        start = torch.cat([s.weights, above[:, None]], 1)
+        x, _ = bounded_solve(damped, pulled, n + 1, start)
         x[:, n] = x[:, n].clamp_max(MAX_VARIANCE - MIN_VARIANCE)
         predicted = square + (x * ((gram @ x[..., None])[..., 0] - 2 * rhs)).sum(-1)
         trial = State(
