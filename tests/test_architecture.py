@@ -16,7 +16,8 @@ ONLY_IN = {
     "panel_material_ui": ("app/",),
     "param": ("app/",),
     "requests": ("survey/sdss.py",),
-    "urllib.request": ("survey/sdss.py",),
+    # labels/download.py is what `galam templates get` runs: an explicit command, never implicit.
+    "urllib.request": ("survey/sdss.py", "labels/download.py"),
     "http.client": ("survey/sdss.py",),
     "aiohttp": ("survey/sdss.py",),
     "httpx": ("survey/sdss.py",),

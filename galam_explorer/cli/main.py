@@ -14,6 +14,7 @@ from galam_explorer.cli.label import label_command
 from galam_explorer.cli.prepare import prepare_command
 from galam_explorer.cli.serve import serve_command
 from galam_explorer.cli.simulate import simulate_command
+from galam_explorer.cli.templates import templates_app
 
 __all__ = ["app", "main"]
 
@@ -33,6 +34,7 @@ app.command("import")(import_command)
 app.command("prepare")(prepare_command)
 app.command("label")(label_command)
 app.command("info")(info_command)
+app.add_typer(templates_app, name="templates")
 
 
 def _version(show: bool) -> None:

@@ -28,6 +28,7 @@ __all__ = ["draw_weights"]
 
 _STEPS = 12
 _FTOL = 1e-6
+_BLOCK = 256
 
 
 class _Moments:
@@ -45,12 +46,15 @@ class _Moments:
         legendre: torch.Tensor,
         mdegree: int,
     ) -> None:
-        # Bands hold T_i · T_j as pixels × pairs; only i <= j is computed.
+        # Pixels × pairs of templates, i <= j only.
         n = templates.shape[1]
         upper = torch.triu_indices(n, n, device=templates.device)
-        pairs = templates[:, upper[0]] * templates[:, upper[1]]
         series = legendre * (root * root)[:, None]
-        half = series.mT @ pairs
+        half = torch.zeros(series.shape[1], upper.shape[1]).to(series)
+        for first in range(0, len(templates), _BLOCK):  # blocks that fit into a cache
+            block = templates[first : first + _BLOCK]
+            pairs = block[:, upper[0]] * block[:, upper[1]]
+            half.addmm_(series[first : first + _BLOCK].mT, pairs)
         self.gram = torch.empty(len(half), n, n, dtype=half.dtype, device=half.device)
         self.gram[:, upper[0], upper[1]] = half
         self.gram[:, upper[1], upper[0]] = half

@@ -92,6 +92,9 @@ class Search:
             zeros(batch, self.n_additive),
         )
         self.damping = zeros(batch) + 1e-3
+        # One buffer for all steps: fresh pages cost as much as the arithmetic.
+        size = self.n_templates + 2 + self.config.mdegree + self.n_additive
+        self.buffer = zeros(*problem.y.shape, size)
 
     def run(self) -> tuple[State, torch.Tensor, torch.Tensor]:
         """Iterate until every problem has converged; finished ones leave the batch."""
@@ -160,8 +163,7 @@ class Search:
         p, s, n, k = self.problem, self.state, self.n_templates, self.config.mdegree
         continuum = self.fitter.continuum(p, s.m) * p.root
         slope, bend = derivatives(stars)
-        size = n + 2 + k + self.n_additive
-        design = torch.empty(*p.y.shape, size, dtype=p.y.dtype, device=p.y.device)
+        design = self.buffer[: len(p.y)]
         torch.mul(templates[:, EDGE:-EDGE], continuum[..., None], out=design[..., :n])
         design[..., n] = 0.5 * bend * continuum  # d/dσ², the heat equation
         design[..., n + 1] = -slope * continuum  # d/dV
