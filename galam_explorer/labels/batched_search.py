@@ -93,7 +93,7 @@ class Search:
         )
         self.damping = zeros(batch) + 1e-3
         # One buffer for all steps: fresh pages cost as much as the arithmetic.
-        size = self.n_templates + 2 + self.config.mdegree + self.n_additive
+        size = self.n_templates + 2 + self.config.mdegree + self.n_additive + 1
         self.buffer = zeros(*problem.y.shape, size)
 
     def run(self) -> tuple[State, torch.Tensor, torch.Tensor]:
@@ -164,7 +164,7 @@ class Search:
         continuum = self.fitter.continuum(p, s.m) * p.root
         slope, bend = derivatives(stars)
         design = self.buffer[: len(p.y)]
-        torch.mul(templates[:, EDGE:-EDGE], continuum[..., None], out=design[..., :n])
+        design[..., :n].copy_(templates[:, EDGE:-EDGE]).mul_(continuum[..., None])
         design[..., n] = 0.5 * bend * continuum  # d/dσ², the heat equation
         design[..., n + 1] = -slope * continuum  # d/dV
         weighted = stars[:, EDGE:-EDGE] * p.root
@@ -172,13 +172,16 @@ class Search:
             p.legendre[..., 1 : k + 1], weighted[..., None], out=design[..., n + 2 : n + 2 + k]
         )
         torch.mul(
-            p.legendre[..., : self.n_additive], p.root[..., None], out=design[..., n + 2 + k :]
+            p.legendre[..., : self.n_additive], p.root[..., None], out=design[..., n + 2 + k : -1]
         )
+        design[..., -1] = p.y
+        # The data are a column too: one product gives both sides of the equations.
+        product = design.mT @ design
+        gram, rhs, square = product[:, :-1, :-1], product[:, :-1, -1], product[:, -1, -1]
         # The unknown of σ² is its distance from the lower bound, of V and m the step.
         above = s.variance - MIN_VARIANCE
-        y = p.y + design[..., n] * above[:, None]
-        gram, rhs = _normal(design, y)
-        square = (y * y).sum(-1)
+        square = square + 2 * above * rhs[:, n] + above**2 * gram[:, n, n]
+        rhs = rhs + above[:, None] * gram[:, n]
         damped, pulled = gram.clone(), rhs.clone()
         extra = gram.diagonal(dim1=-2, dim2=-1)[:, n : n + 2 + k] * self.damping[:, None]
         damped.diagonal(dim1=-2, dim2=-1)[:, n : n + 2 + k] += extra

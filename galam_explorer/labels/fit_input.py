@@ -17,6 +17,7 @@ C_KMS = 299792.458
 PIXEL_KMS = C_KMS * np.log(10) * LOGLAM_STEP
 """Width of an SDSS pixel, km/s."""
 MAX_REDSHIFT = 3.0
+MIN_MATCHING = 0.01
 VELOCITY_MARGIN = 2900.0
 """km/s that templates must reach beyond the galaxy: pPXF's ±2000 and 900 for the smoothing."""
 FWHM_PER_SIGMA = np.sqrt(8 * np.log(2))
@@ -125,8 +126,12 @@ def template_sigma(library: TemplateLibrary, wavelength: np.ndarray) -> np.ndarr
 def matching_variance(
     data: FitInput, config: LabelConfig, library: TemplateLibrary, wavelength: np.ndarray
 ) -> np.ndarray:
-    """What to add to the templates' variance at rest-frame `wavelength`, pixels², not below 0."""
+    """What to add to the templates' variance at rest-frame `wavelength`, pixels².
+
+    At least `MIN_MATCHING`, which does not matter beside the templates' own (about 1);
+    smaller values would make varying-width smoothing slow for nothing.
+    """
     if not config.match_resolution:
         return np.zeros(len(wavelength))
     wdisp = np.interp(wavelength, data.wavelength, data.wdisp)
-    return np.clip(wdisp**2 - template_sigma(library, wavelength) ** 2, 0, None)
+    return np.clip(wdisp**2 - template_sigma(library, wavelength) ** 2, MIN_MATCHING, None)

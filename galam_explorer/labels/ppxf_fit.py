@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
@@ -41,22 +42,30 @@ def matched_templates(
     ln_wavelength : ndarray, shape (n_temp,)
         Natural logarithm of the vacuum wavelength, Å.
     """
+    fine, ln_wavelength = _fine_templates(library)
+    pixels = np.arange(len(ln_wavelength), dtype=float)
+    if not config.match_resolution:
+        return fine[::_FINER], ln_wavelength
+    variance = matching_variance(data, config, library, np.exp(ln_wavelength))
+    # varsmooth interpolates linearly, which at one point a pixel blurs lines by some
+    # per cent; at four it does not matter.
+    between = np.arange(len(fine)) / _FINER
+    sigma = np.interp(between, pixels, np.sqrt(variance))
+    return ppxf_util.varsmooth(between, fine, sigma, xout=pixels), ln_wavelength
+
+
+@lru_cache(maxsize=2)
+def _fine_templates(library: TemplateLibrary) -> tuple[np.ndarray, np.ndarray]:
+    """Templates on the SDSS step, then four times finer by Fourier interpolation."""
     flux = library.flux.reshape(len(library.wavelength), -1)
-    templates, ln_wavelength, _ = ppxf_util.log_rebin(library.wavelength, flux, velscale=PIXEL_KMS)
-    if config.match_resolution:
-        pixels = np.arange(len(templates), dtype=float)
-        variance = matching_variance(data, config, library, np.exp(ln_wavelength))
-        # varsmooth interpolates linearly, which at one point a pixel blurs lines by some
-        # per cent; at four it does not matter.
-        fine = resample_fourier(templates, _FINER)
-        between = np.arange(len(fine)) / _FINER
-        sigma = np.interp(between, pixels, np.sqrt(variance))
-        templates = ppxf_util.varsmooth(between, fine, sigma, xout=pixels)
-    return templates, ln_wavelength
+    pixels, ln_wavelength, _ = ppxf_util.log_rebin(library.wavelength, flux, velscale=PIXEL_KMS)
+    fine = resample_fourier(pixels, _FINER)
+    fine.setflags(write=False)
+    return fine, ln_wavelength
 
 
 def resample_fourier(spectra: np.ndarray, factor: int) -> np.ndarray:
-    """Spectra (n, nt) on a grid `factor` times finer, by Fourier interpolation, ends reflected."""
+    """Spectra (n, nt) by Fourier interpolation: ((n - 1) · factor + 1, nt), ends reflected."""
     n = len(spectra)
     padded = np.zeros(((n - 1) * factor + 1, spectra.shape[1]))
     padded[:n] = scipy.fft.dct(spectra, type=1, axis=0)
