@@ -19,15 +19,15 @@ __all__ = ["serve_arguments", "serve_command"]
 def serve_arguments(port: int, address: str, origins: list[str]) -> list[str]:
     """The `panel serve` command line for the dashboard.
 
-    One process, warm: the application is built once before the first visitor
+    One process that imports and opens everything before the first visitor
     comes. Without Panel's threads, because with them two events of one session
     (the text of the search field, then the Enter key) may be handled in the
     wrong order; long work runs in processes of its own instead.
     """
-    app = Path(__file__).resolve().parents[1] / "app" / "served.py"
-    arguments = [sys.executable, "-m", "panel", "serve", str(app), "--index", "served"]
+    folder = Path(__file__).resolve().parents[1] / "app"
+    arguments = [sys.executable, "-m", "panel", "serve", str(folder / "served.py"), "--index", "served"]
     arguments += ["--port", str(port), "--address", address]
-    arguments += ["--warm", "--reuse-sessions", "--global-loading-spinner"]
+    arguments += ["--setup", str(folder / "warm.py")]
     for origin in origins:
         arguments += ["--allow-websocket-origin", origin]
     return arguments
