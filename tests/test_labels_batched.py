@@ -14,7 +14,8 @@ from scipy.optimize import nnls as scipy_nnls
 from galam_explorer.config import LabelConfig
 from galam_explorer.labels import BatchedFitter, fit_batched, fit_ppxf, load_templates
 from galam_explorer.labels.batched_nnls import bounded_solve, nnls
-from galam_explorer.records import Galaxy
+from galam_explorer.labels.noise import with_draws
+from galam_explorer.records import Galaxy, StellarPopulation
 from galam_explorer.survey import load_survey
 from galam_explorer.survey.sdss_files import read_spectrum_file
 
@@ -112,3 +113,13 @@ def test_draws_are_those_of_ppxf(galaxies: list[Galaxy], polynomials: dict) -> N
     assert one.covariance == pytest.approx(
         referee.covariance, abs=0.15 * referee.log_age_std * referee.m_h_std
     )
+
+
+def test_draws_that_fail_do_not_count() -> None:
+    nan = float("nan")
+    labels = np.array([[9.0, 0.0], [nan, nan], [9.2, 0.4]])
+    result = with_draws(StellarPopulation("ok"), labels)
+    assert result.log_age_std == pytest.approx(0.2 / np.sqrt(2))
+    assert result.covariance == pytest.approx(0.04)
+    assert np.isnan(with_draws(result, labels[:2]).m_h_std)
+    assert np.isnan(load_templates(LabelConfig()).mean_labels(np.zeros((1, 36)))).all()

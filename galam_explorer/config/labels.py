@@ -31,7 +31,7 @@ class LabelConfig(Config):
         pPXF's layout or a folder of MILES FITS files.
     template_digest : str
         Digest of the templates' values; filled in when a survey is labelled, so
-        that the hash names the templates used and not the path they came from.
+        that the hash changes with them and not only with where they came from.
     engine : {"batched", "ppxf"}
     degree : int
         Degree of the additive Legendre polynomials; -1 for none.

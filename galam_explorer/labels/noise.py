@@ -27,8 +27,12 @@ def noise_draws(data: FitInput, config: LabelConfig) -> np.ndarray:
 
 
 def with_draws(result: StellarPopulation, labels: np.ndarray) -> StellarPopulation:
-    """Add the labels of the draws, shape (draws, 2), their deviations and covariance."""
-    covariance = np.cov(labels.T)
+    """Add the labels of the draws, shape (draws, 2), their deviations and covariance.
+
+    Draws that could not be fitted are NaN and do not count; fewer than two leave NaN.
+    """
+    known = labels[np.isfinite(labels).all(1)]
+    covariance = np.cov(known.T) if len(known) > 1 else np.full((2, 2), np.nan)
     return replace(
         result,
         log_age_std=float(np.sqrt(covariance[0, 0])),

@@ -100,16 +100,30 @@ def fit_ppxf(
         templates = matched_templates(data, config, library)
         fit = _run(data, data.flux, templates, config)
         result = _result(fit, data, library)
-        if not config.draws:
-            return result
-        labels = []
-        for noise in noise_draws(data, config):
-            one = _run(data, data.flux + noise, templates, config)
-            labels.append(library.mean_labels(_star_weights(one, library)))
     except _FAILURES as error:
         text = (str(error).splitlines() or [type(error).__name__])[0]
         return StellarPopulation("fit_failed", f"pPXF: {text}")
+    if not config.draws:
+        return result
+    labels = [
+        _draw(data, data.flux + noise, templates, config, library)
+        for noise in noise_draws(data, config)
+    ]
     return with_draws(result, np.array(labels))
+
+
+def _draw(
+    data: FitInput,
+    flux: np.ndarray,
+    templates: tuple[np.ndarray, np.ndarray],
+    config: LabelConfig,
+    library: TemplateLibrary,
+) -> np.ndarray:
+    """Labels (2,) of one noise draw; NaN where it cannot be fitted."""
+    try:
+        return library.mean_labels(_star_weights(_run(data, flux, templates, config), library))
+    except _FAILURES:
+        return np.full(2, np.nan)
 
 
 def _run(

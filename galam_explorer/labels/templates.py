@@ -74,8 +74,12 @@ class TemplateLibrary:
         return np.column_stack([log_age.ravel(), m_h.ravel()])
 
     def mean_labels(self, weights: np.ndarray) -> np.ndarray:
-        """Weighted mean ``log_age`` and ``m_h``, shape (..., 2), of weights (..., n_templates)."""
-        return weights @ self.grid / weights.sum(-1, keepdims=True)
+        """Weighted mean ``log_age`` and ``m_h``, shape (..., 2), of weights (..., n_templates).
+
+        NaN where all weights are 0.
+        """
+        total = weights.sum(-1, keepdims=True)
+        return weights @ self.grid / np.where(total > 0, total, np.nan)
 
 
 def templates_folder() -> Path:
