@@ -25,11 +25,12 @@ def figure_html(element: hv.Dimensioned, title: str) -> bytes:
     from bokeh.embed import components
     from bokeh.resources import Resources
 
-    # `file_html` would link the style sheets of all loaded extensions to their CDN.
-    resources = Resources(mode="inline", components=["bokeh"], minified=True)
+    # `file_html` and `Resources.render` would link what loaded extensions have on a CDN.
+    scripts = Resources(mode="inline", components=["bokeh"], minified=True).js_raw
+    resources = "\n".join(f"<script>{text}</script>" for text in scripts)
     script, div = components(hv.render(element, backend="bokeh"))
     return _PAGE.format(
-        title=html.escape(title), resources=resources.render_js(), script=script, div=div
+        title=html.escape(title), resources=resources, script=script, div=div
     ).encode()
 
 

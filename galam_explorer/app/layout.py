@@ -120,6 +120,13 @@ class Dashboard:
             self.workspace.show()
         self._last = time.perf_counter()
 
+    def close(self) -> None:
+        """Let go of everything, when the session ends."""
+        if self.workspace is not None:
+            self.workspace.close()
+            self.workspace = None
+        self.left[:], self.right[:] = [], []
+
     def _toast(self, *_events: Any) -> None:
         message = self.state.message
         if message is None:
@@ -200,6 +207,7 @@ def build_app(survey: str | Path | None = None) -> pmui.Page:
     page = dashboard.page()
     pn.state.onload(dashboard.flush_messages)
     pn.state.onload(lambda: _warm(dashboard))
+    pn.state.on_session_destroyed(lambda _context: dashboard.close())
     return page
 
 

@@ -124,7 +124,10 @@ def test_rest_frame_moves_the_lines(visit: Visit) -> None:
     page = visit.page
     observed = visit.columns("spectrum", 4)["x"]
     page.get_by_role("button", name="rest frame").click()
-    page.wait_for_timeout(400)
+    page.wait_for_function(
+        "Bokeh.documents.map(d => d.get_model_by_name('spectrum')).find(m => m)"
+        ".below[0].axis_label.startsWith('Rest-frame')"
+    )
     rest = visit.columns("spectrum", 4)["x"]
     page.get_by_role("button", name="observed").click()
     assert min(abs(np.array(rest) - 6564.61)) < 0.01

@@ -75,7 +75,6 @@ class GalaxyTable(View):
             text_align={"image": "center"},
             sizing_mode="stretch_both",
             margin=0,
-            name="galaxy-table",
             design=_PlainDesign,
             stylesheets=[_CSS],
         )

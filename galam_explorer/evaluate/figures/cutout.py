@@ -188,7 +188,6 @@ def cutout_figure(
     Returns
     -------
     hv.Overlay
-        Layers: image, outline, halo of the marks, marks, their texts, the note.
     """
     shape = image.shape[:2]
     segments, white, corner = _marks(shape, scale, oriented, note)

@@ -10,6 +10,8 @@ from galam_explorer.evaluate.figures.style import style_for
 
 __all__ = ["category_colours", "colour_limits", "shade", "shade_source"]
 
+_MOST_CATEGORIES = 16
+
 
 def colour_limits(values: np.ndarray) -> tuple[float, float]:
     """The central 96 % of finite values, so that outliers do not take the scale."""
@@ -50,14 +52,10 @@ def shade(
 
     Parameters
     ----------
-    x, y : ndarray, shape (n,)
-        Plot coordinates.
-    values : ndarray, shape (n,), optional
-        Numbers, or strings (then the commonest category of a pixel shows).
-    limits : tuple of float
-        ``(x0, x1, y0, y1)`` of the picture.
-    size : tuple of int
-        Its width and height, px.
+    x, y, values : ndarray, shape (n,)
+        Plot coordinates; numbers, strings (the commonest of a pixel shows) or None.
+    limits, size : tuple
+        ``(x0, x1, y0, y1)`` of the picture; its width and height, px.
 
     Returns
     -------
@@ -72,16 +70,16 @@ def shade(
     frame = pd.DataFrame({"x": x, "y": y})
     index, colours = _colours(values, dark)
     counts = np.nan_to_num(canvas.points(frame, "x", "y", ds.count()).to_numpy()).astype(float)
-    if not len(index):
-        chosen = np.zeros(counts.shape, dtype=int)
-    elif len(colours) > 16:
+    chosen = np.zeros(counts.shape, dtype=int)
+    if len(index) and len(colours) > _MOST_CATEGORIES:
         frame["value"] = np.where(index < 0, np.nan, index)
         mean = canvas.points(frame, "x", "y", ds.mean("value")).to_numpy()
         chosen = np.nan_to_num(mean, nan=0.0).round().astype(int)
-    else:
+    elif len(index):
         frame["value"] = pd.Categorical(index.astype(int), categories=range(len(colours)))
-        by = canvas.points(frame, "x", "y", ds.by("value", ds.count())).to_numpy()
-        chosen = by.argmax(axis=2)
+        chosen = (
+            canvas.points(frame, "x", "y", ds.by("value", ds.count())).to_numpy().argmax(axis=2)
+        )
     out = np.zeros((*counts.shape, 4), dtype=np.uint8)
     out[..., :3] = colours[chosen]
     top = np.log1p(max(counts.max(), 1.0))

@@ -47,15 +47,13 @@ def sky_figure(
     values : ndarray, shape (n,), optional
         What to colour by: numbers, or strings for categories; `label` names them.
     view : SkyView, optional
-        All sky centred on RA 180° by default.
     current, cohort : int, sequence of int
         Row of the galaxy to ring, and rows of the set to highlight.
 
     Returns
     -------
     hv.Overlay
-        Layers: outline, graticule, plane, labels, shaded galaxies (if more than
-        `POINT_LIMIT`), galaxies as points, cohort, current.
+        Outline, graticule, plane, labels, shade (beyond `POINT_LIMIT`), points, cohort, current.
     """
     view, style = view or SkyView(), style_for(dark)
     x, y = view.project(np.asarray(ra, dtype=float), np.asarray(dec, dtype=float))

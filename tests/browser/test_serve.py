@@ -1,0 +1,70 @@
+"""``galam serve`` on the embedded demo, as `make app` starts it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, free_port, start_visit
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    log = tmp_path_factory.mktemp("serve") / "log"
+    command = [sys.executable, "-m", "galam_explorer", "serve", "--port", str(port)]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=stream)
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/favicon.ico", timeout=2):
+                break
+        except (urllib.error.URLError, OSError):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.25)
+    yield f"http://127.0.0.1:{port}/"
+    process.terminate()
+    process.wait(timeout=20)
+
+
+def test_no_visit_asks_another_machine(browser: Any, address: str) -> None:
+    """Also not the second one, whose style sheets Panel may take from elsewhere."""
+    for query in ("", "?galaxy=sim-000042&tab=preprocessing", "?galaxy=0945-52652-0470"):
+        visit = start_visit(browser, address)
+        visit.open(query)
+        assert visit.outside == []
+        assert visit.errors == []
+        visit.page.wait_for_selector("text=2,402 of 2,402 galaxies have a position")
+        visit.page.context.close()
+
+
+def test_real_galaxies_of_the_demo_are_not_called_simulated(browser: Any, address: str) -> None:
+    visit = start_visit(browser, address)
+    visit.open("?galaxy=0945-52652-0470")
+    visit.galaxy("0945-52652-0470")
+    view = visit.page.locator("[data-galaxy]").first.inner_text()
+    assert "SDSS" in view
+    assert "simulated" not in view.lower()
+    visit.page.context.close()
+
+
+def test_a_port_in_use_and_a_missing_survey_are_explained(address: str, tmp_path: Path) -> None:
+    port = address.rsplit(":", 1)[1].strip("/")
+    for arguments, words in (
+        (["--port", port], "in use"),
+        (["--survey", str(tmp_path / "nowhere")], "no survey here"),
+    ):
+        command = [sys.executable, "-m", "galam_explorer", "serve", *arguments]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
+        assert run.returncode == 1
+        assert words in run.stderr
+        assert "Traceback" not in run.stderr
