@@ -4,7 +4,8 @@ Run: python benchmarks/labels.py SURVEY [--threads 1] [--singles 48] [--referee 
 
 pPXF is timed with its own convergence criterion (1e-4) and with the one that labels
 are made with, with and without preparing the templates; the batched engine always
-includes everything it does. On a GPU, if there is one, the batched engine is timed again.
+includes everything it does, and fits on one thread whatever is allowed. On a GPU, if
+there is one, the batched engine is timed again.
 """
 
 from __future__ import annotations

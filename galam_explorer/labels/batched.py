@@ -128,11 +128,12 @@ class BatchedFitter:
         results = list(found)
         # Spectra of about equal length together: less padding.
         order.sort(key=lambda i: len(found[i]))
-        for first in range(0, len(order), _CHUNK):
-            rows = order[first : first + _CHUNK]
-            fits = self._fit_chunk([found[i] for i in rows], keep_fit)
-            for i, fit in zip(rows, fits, strict=True):
-                results[i] = fit
+        with limited_threads(1):
+            for first in range(0, len(order), _CHUNK):
+                rows = order[first : first + _CHUNK]
+                fits = self._fit_chunk([found[i] for i in rows], keep_fit)
+                for i, fit in zip(rows, fits, strict=True):
+                    results[i] = fit
         return results
 
     def _fit_chunk(self, data: list[FitInput], keep_fit: bool) -> list[StellarPopulation]:
@@ -209,7 +210,8 @@ def _legendre(n: int, degree: int) -> np.ndarray:
 def limited_threads(count: int) -> Iterator[None]:
     """Let torch use `count` threads in this process for a while.
 
-    The matrices are small: a second thread mostly waits, and spins while it does.
+    The matrices are small: a second thread mostly waits, and spins while it does. Use
+    processes for more cores, as `label_survey` does.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)

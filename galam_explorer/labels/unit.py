@@ -107,13 +107,10 @@ def label_unit(
 def label_galaxies(galaxies: Sequence[Galaxy], config: LabelConfig) -> list[StellarPopulation]:
     """Labels of some galaxies by the engine of the configuration; none ends the others' run."""
     if config.engine == "batched":
-        from galam_explorer.labels.batched import limited_threads
-
-        with limited_threads(1):  # there is one worker a core
-            try:
-                return _fitter(config).fit(galaxies, keep_fit=False)
-            except _UNFORESEEN:
-                return [_single(one, config) for one in galaxies]
+        try:
+            return _fitter(config).fit(galaxies, keep_fit=False)
+        except _UNFORESEEN:
+            return [_single(one, config) for one in galaxies]
     return [_single(one, config) for one in galaxies]
 
 
