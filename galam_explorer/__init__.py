@@ -14,16 +14,22 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Explorer": "galam_explorer.app.layout",
     "GalamError": "galam_explorer.errors",
+    "LabelConfig": "galam_explorer.config",
     "PreprocessConfig": "galam_explorer.config",
     "SimulationConfig": "galam_explorer.config",
     "build_app": "galam_explorer.app.layout",
+    "fit_batched": "galam_explorer.labels.batched",
+    "fit_ppxf": "galam_explorer.labels",
+    "label_survey": "galam_explorer.labels",
+    "load_labels": "galam_explorer.labels",
+    "load_prepared": "galam_explorer.preprocess",
     "load_survey": "galam_explorer.survey",
     "prepare_cutout": "galam_explorer.preprocess",
     "prepare_spectrum": "galam_explorer.preprocess",
     "prepare_survey": "galam_explorer.preprocess",
 }
 
-__all__ = [*sorted(_PUBLIC), "__version__"]
+__all__ = [*sorted(_PUBLIC), "__version__"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -25,8 +25,8 @@ def serve_arguments(port: int, address: str, origins: list[str]) -> list[str]:
     wrong order; long work runs in processes of its own instead.
     """
     folder = Path(__file__).resolve().parents[1] / "app"
-    arguments = [sys.executable, "-m", "panel", "serve", str(folder / "served.py"), "--index", "served"]
-    arguments += ["--port", str(port), "--address", address]
+    arguments = [sys.executable, "-m", "panel", "serve", str(folder / "served.py")]
+    arguments += ["--index", "served", "--port", str(port), "--address", address]
     arguments += ["--setup", str(folder / "warm.py")]
     for origin in origins:
         arguments += ["--allow-websocket-origin", origin]
