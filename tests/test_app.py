@@ -18,6 +18,7 @@ import small_survey as small
 pn = pytest.importorskip("panel")
 
 from bokeh.document import Document  # noqa: E402
+from bokeh.events import RangesUpdate, Tap  # noqa: E402
 from panel.io.document import _cleanup_doc  # noqa: E402
 
 from galam_explorer.app.export import figure_html, table_bytes  # noqa: E402
@@ -73,6 +74,15 @@ def test_every_view_follows_every_kind_of_galaxy(dashboard: Dashboard, galaxy: s
         assert 'data-verdict="no_cutout"' in verdict
 
 
+def test_steps_that_lead_nowhere_are_answered(dashboard: Dashboard) -> None:
+    drawn(dashboard)
+    for count in (60, 0, -120):
+        before = dashboard.bridge.seq
+        dashboard.bridge._handle_msg({"kind": "step", "count": count})
+        assert dashboard.bridge.seq == before + 1
+    dashboard.bridge._handle_msg({"kind": "unknown"})
+
+
 def test_hidden_tab_is_brought_up_to_date_when_opened(dashboard: Dashboard) -> None:
     dashboard.workspace.prebuild()
     dashboard.state.select("sim-000010")
@@ -99,6 +109,27 @@ def test_zoomed_map_follows_the_galaxy(dashboard: Dashboard) -> None:
     assert abs(ring["x"][0]) <= 3.0
     dashboard.state.zoomed = False
     assert abs(source(document, "sky", 7)["x"][0]) < 2.9
+
+
+def test_big_survey_is_shaded_again_after_a_zoom(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("galam_explorer.evaluate.figures.sky.POINT_LIMIT", 20)
+    dashboard = Dashboard({"small": str(folder)}, {})
+    document = drawn(dashboard)
+    sky = dashboard.workspace.sky
+    before = source(document, "sky", 4)
+    limits = {"x0": -0.5, "x1": 0.5, "y0": 0.0, "y1": 0.5}
+    sky._ranged(RangesUpdate(sky._live.figure, **limits))
+    after = source(document, "sky", 4)
+    assert (after["x"], after["dw"], after["y"], after["dh"]) == ([-0.5], [1.0], [0.0], [0.5])
+    inside = rows_in_box(sky.x, sky.y, (-0.5, 0.5, 0.0, 0.5))
+    lit = (np.asarray(after["image"][0]).view(np.uint8).reshape(-1, 4)[:, 3] > 0).sum()
+    assert 0 < lit <= len(inside)
+    assert len(before["image"][0]) != len(after["image"][0]) or before["x"] != after["x"]
+    x, y = sky.x[inside[0]], sky.y[inside[0]]
+    sky._tap(Tap(sky._live.figure, x=x, y=y))
+    assert dashboard.state.row == inside[0]
 
 
 def test_cohort_in_table_and_map(dashboard: Dashboard) -> None:

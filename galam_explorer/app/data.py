@@ -16,55 +16,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from galam_explorer.app.columns import COLOURS, COLUMNS
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures.projection import separation
 from galam_explorer.records import Galaxy
 from galam_explorer.survey import Survey, load_survey
 
-__all__ = ["COLUMNS", "Cache", "Column", "SurveyData", "open_survey_data"]
+__all__ = ["Cache", "SurveyData", "open_survey_data"]
 
 
-@dataclass(frozen=True)
-class Column:
-    """How a catalogue column is called, with unit and definition."""
-
-    label: str
-    unit: str
-    definition: str
-    digits: int = 2
-
-    @property
-    def title(self) -> str:
-        """Label with unit."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
-    def text(self, value: float) -> str:
-        """The value with its unit, or a dash."""
-        if value is None or not np.isfinite(value):
-            return "—"
-        return f"{value:.{self.digits}f}{' ' + self.unit if self.unit else ''}"
-
-
-COLUMNS = {
-    "ra": Column("RA", "°", "Right ascension, J2000", 5),
-    "dec": Column("Dec", "°", "Declination, J2000", 5),
-    "z": Column("z", "", "Redshift, heliocentric, from the survey's catalogue", 4),
-    "sn_r": Column("S/N r", "", "Median signal-to-noise per pixel of the spectrum in r", 1),
-    "petro_mag_r": Column("r", "mag", "Petrosian magnitude in r (AB)", 2),
-    "petro_r90_r": Column("R90", "″", "Radius that holds 90 % of the Petrosian flux in r", 1),
-    "true_log_age": Column(
-        "true log age",
-        "log yr",
-        "Simulated truth: light-weighted log10(age/yr) that the simulation put in; no observation",
-        2,
-    ),
-    "true_m_h": Column(
-        "true [M/H]",
-        "dex",
-        "Simulated truth: light-weighted metallicity that the simulation put in; no observation",
-        2,
-    ),
-}
 _CONTENT = ("spectrum and image", "image only", "spectrum only", "catalogue only")
 
 
@@ -134,8 +94,7 @@ class SurveyData:
 
     def column_choices(self) -> dict[str, str]:
         """What the sky can be coloured by: label to column name, only what has values."""
-        names = [n for n in COLUMNS if n not in ("ra", "dec") and n in self.catalog]
-        names = [n for n in names if self.catalog[n].notna().any()]
+        names = [n for n in COLOURS if n in self.catalog and self.catalog[n].notna().any()]
         choices = {_choice_label(name): name for name in names}
         choices["data (spectrum, image)"] = "content"
         if self.statuses:

@@ -86,7 +86,10 @@ class Dashboard:
     # -- reactions -----------------------------------------------------------------
 
     def _step(self, count: int) -> None:
-        if not self.state.step(count):
+        before = self.state.galaxy_id
+        self.state.step(count)
+        if self.state.galaxy_id == before:
+            # Nothing will be drawn, but the browser waits for the answer.
             self.bridge.done()
 
     def _rebuild(self) -> None:

@@ -211,6 +211,10 @@ def shared(browser: Any, server: tuple[str, Path]) -> Iterator[Visit]:
 def visit(shared: Visit) -> Iterator[Visit]:
     """The open page, on its Galaxy tab; fails the test on any error or request outside."""
     shared.page.keyboard.press("Escape")
+    shared.page.mouse.move(720, 20)
+    clear = shared.page.get_by_role("button", name="Clear the chosen set")
+    if clear.is_visible():
+        clear.click()
     shared.tab("Galaxy")
     yield shared
     errors, outside = shared.errors[:], shared.outside[:]

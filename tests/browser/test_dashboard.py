@@ -72,7 +72,7 @@ def test_box_on_the_map_chooses_a_set_that_the_table_shows(visit: Visit) -> None
 def test_around_it_and_back(visit: Visit) -> None:
     visit.go("sim-000012")
     page = visit.page
-    page.get_by_role("button", name="Around it").click()
+    page.get_by_role("button", name="Zoom").click()
     page.wait_for_selector("text=/field 6° high/")
     assert visit.columns("sky", CURRENT)["x"] == pytest.approx([0.0], abs=1e-9)
     page.get_by_role("button", name="All sky").click()
@@ -183,7 +183,7 @@ def test_whole_survey_is_counted(visit: Visit) -> None:
 
 
 def download(page: Any, item: str, view: int) -> Path:
-    page.get_by_role("button", name="Save the figure").nth(view).click()
+    page.get_by_role("button", name="Export").nth(view).click()
     with page.expect_download(timeout=20_000) as caught:
         page.get_by_role("menuitem", name=item, exact=True).click()
     return Path(caught.value.path())
@@ -218,7 +218,7 @@ def test_code_of_each_view_runs(visit: Visit, tab: str, view: int) -> None:
     visit.go(small.WITH_BOTH)
     visit.tab(tab)
     page = visit.page
-    page.get_by_role("button", name="Save the figure").nth(view).click()
+    page.get_by_role("button", name="Export").nth(view).click()
     page.get_by_role("menuitem", name="Python code").click()
     text = page.locator("#code-text").inner_text()
     page.keyboard.press("Escape")

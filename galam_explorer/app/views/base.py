@@ -128,7 +128,7 @@ class View(pn.viewable.Viewer):
         """Beginning of exported file names."""
         return f"{self.slug}-{self.state.galaxy_id}".strip("-").replace("/", "_")
 
-    def menu(self, label: str = "Export") -> pmui.MenuButton:
+    def menu(self) -> pmui.MenuButton:
         """The button with export and code."""
         items = [
             {"label": "PNG image", "icon": "image"},
@@ -141,14 +141,13 @@ class View(pn.viewable.Viewer):
         if not self.figure_names():
             items = items[3:]
         button = pmui.MenuButton(
-            label=label,
+            label="Export",
             icon="download",
             items=items,
             size="small",
             variant="text",
             color="primary",
             margin=0,
-            description="Save the figure or its table, or get the Python that makes it",
         )
         button.on_click(self._export)
         return button

@@ -11,7 +11,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from galam_explorer.app.code import galaxy_code
-from galam_explorer.app.data import COLUMNS
+from galam_explorer.app.columns import COLUMNS
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane
 from galam_explorer.errors import GalamError
@@ -51,7 +51,8 @@ def _truth(galaxy: Galaxy) -> str:
     if not galaxy.truth:
         return ""
     rows = []
-    for name, value in galaxy.truth.items():
+    order = {name: index for index, name in enumerate(COLUMNS)}
+    for name, value in sorted(galaxy.truth.items(), key=lambda item: order.get(item[0], 99)):
         column = COLUMNS.get(name)
         if column is not None:
             rows.append(_fact(name, value))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from galam_explorer.app.data import COLUMNS, SurveyData
+from galam_explorer.app.columns import COLUMNS
+from galam_explorer.app.data import SurveyData
 from galam_explorer.app.views.base import escape
 
 __all__ = ["POINTER", "hover_card", "rows_in_box", "rows_in_polygon"]

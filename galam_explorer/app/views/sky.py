@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.core.property.descriptors import UnsetValueError
 from bokeh.events import RangesUpdate, SelectionGeometry, Tap
 from bokeh.models import ColumnDataSource, CustomJS
 
 from galam_explorer.app.code import sky_code
-from galam_explorer.app.data import COLUMNS
+from galam_explorer.app.columns import COLUMNS
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane, icon_button
 from galam_explorer.app.views.pointing import (
@@ -142,7 +143,7 @@ class SkyMap(View):
         else:
             self.view = fig.SkyView(centre=self.state.centre)
             self._project()
-        self._zoom.value = "Around it" if self.view.kind == "tangent" else "All sky"
+        self._zoom.value = "Zoom" if self.view.kind == "tangent" else "All sky"
         self._redraw()
 
     def _on_fates(self, *_events: Any) -> None:
@@ -169,10 +170,10 @@ class SkyMap(View):
         )  # fmt: skip
         self._colour.param.watch(lambda e: state.param.update(color_by=e.new), "value")
         self._zoom = pmui.RadioButtonGroup(
-            options=["All sky", "Around it"], value="All sky", size="small", margin=0,
+            options=["All sky", "Zoom"], value="All sky", size="small", margin=0,
             color="primary", variant="outlined",
         )  # fmt: skip
-        self._zoom.param.watch(lambda e: state.param.update(zoomed=e.new == "Around it"), "value")
+        self._zoom.param.watch(lambda e: state.param.update(zoomed=e.new == "Zoom"), "value")
         self._turn = pmui.Select(
             label="Centre RA", options={f"{r}°": float(r) for r in range(0, 360, 60)},
             value=state.centre, size="small", width=84, margin=0, variant="outlined",
@@ -183,13 +184,12 @@ class SkyMap(View):
             visible=bool(state.cohort),
         )  # fmt: skip
         self._bar = bar(
-            html_pane('<div class="g"><h2>Sky</h2></div>', width=26, sizing_mode=None),
             self._colour,
             self._turn,
             self._zoom,
             self._clear,
-            self.menu(""),
-            styles={"padding": "8px 10px 0 12px"},
+            self.menu(),
+            styles={"padding": "8px 6px 0 12px"},
         )
 
     def _summarise(self) -> None:
@@ -232,7 +232,10 @@ class SkyMap(View):
         if limits == self._shaded or None in limits:
             return
         self._shaded = limits
-        size = (figure.inner_width or 640, figure.inner_height or 320)
+        try:
+            size = (int(figure.inner_width), int(figure.inner_height))
+        except UnsetValueError:  # The browser has not told them yet.
+            size = (640, 320)
         values, _ = self.state.data.values(self.state.color_by)
         pixels = fig.shade(self.x, self.y, values, limits, size, self.state.dark)
         self._live.update_layer(_SHADED, fig.shade_source(pixels, limits))

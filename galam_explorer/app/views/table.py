@@ -10,7 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from galam_explorer.app.code import table_code
-from galam_explorer.app.data import COLUMNS
+from galam_explorer.app.columns import COLUMNS
 from galam_explorer.app.views.base import View, bar, html_pane
 from galam_explorer.records import Galaxy
 

@@ -130,7 +130,10 @@ def galaxy_layer(
     category = values.dtype.kind not in "fiu"
     # The legend needs one galaxy of each category, the colour bar any one.
     one_each = np.unique(values.astype(str), return_index=True)[1] if category else slice(1)
+    # Galaxies without a value lie below the others.
     shown = one_each if empty else slice(None)
+    if not category and not empty:
+        shown = np.argsort(np.isfinite(values), kind="stable")
     points = hv.Points(
         (x[shown], y[shown], values[shown]), vdims=hv.Dimension("value", label=label or "value")
     )
@@ -141,7 +144,7 @@ def galaxy_layer(
         color="value",
         cmap=list(style.palette),
         clim=colour_limits(values),
-        clipping_colors={"NaN": style.grid},
+        clipping_colors={"NaN": style.unknown},
         colorbar=True,
         colorbar_position="bottom",
         colorbar_opts={"title": label, "height": 9, "title_standoff": 3, "padding": 4, "margin": 2},

@@ -48,8 +48,8 @@ class Style:
         Named spectral lines.
     current, cohort : str
         The chosen galaxy and the chosen set.
-    plane : str
-        The galactic plane.
+    plane, unknown : str
+        The galactic plane; galaxies without a value.
     palette : tuple of str
         Continuous colours, low to high.
     categories : tuple of str
@@ -69,6 +69,7 @@ class Style:
     current: str
     cohort: str
     plane: str
+    unknown: str
     palette: tuple[str, ...]
     categories: tuple[str, ...]
 
@@ -87,6 +88,7 @@ LIGHT = Style(
     current="#d1103f",
     cohort="#1b2430",
     plane="#8a6d3b",
+    unknown="#bcc4cf",
     palette=tuple(Viridis256[:232]),
     categories=("#0072b2", "#d55e00", "#00936a", "#a8558a", "#8a7a00", "#3a93c9", "#6b7280"),
 )
@@ -105,6 +107,7 @@ DARK = Style(
     current="#ff5d7e",
     cohort="#ffffff",
     plane="#cda45c",
+    unknown="#5a6779",
     palette=tuple(Viridis256[48:]),
     categories=("#56b4e9", "#f0883e", "#2fc79b", "#dd92c4", "#e5d34d", "#9fb4ff", "#98a2b3"),
 )
@@ -147,7 +150,7 @@ def toolbox(*names: str, drag: str = "", scroll: str = "") -> Callable[[Any, Any
         # HoloViews asks for WebGL everywhere; copying its pixels is slow without a GPU.
         figure.update(output_backend="canvas", outline_line_color=None)
         if figure.title is not None and not figure.title.text:
-            figure.title.visible = False  # An empty one still takes half the toolbar's place.
+            figure.title = None  # An empty one still takes the toolbar's place.
         made = {name: _TOOLS[name]() for name in names}
         hover = [tool for tool in figure.tools if isinstance(tool, bm.HoverTool)]
         figure.toolbar.tools = [*made.values(), *hover]
