@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -61,12 +62,29 @@ def serve_command(
             console.print(f"[bold]{opened.name}[/]: {len(opened):,} galaxies", highlight=False)
         arguments = serve_arguments(port, address, allow_origin or [])
         environment = os.environ | {"GALAM_SURVEY": os.pathsep.join(_absolute(s) for s in sources)}
+        _check_port(address, port)
         console.print(f"Open http://{address}:{port} (Ctrl-C stops)", highlight=False)
-        code = subprocess.call([*arguments, *(["--show"] if show else [])], env=environment)
-        if code > 0:
-            raise GalamError(
-                f"the server ended with status {code}", f"port {port}", "is the port in use?"
-            )
+        _become([*arguments, *(["--show"] if show else [])], environment)
+
+
+def _check_port(address: str, port: int) -> None:
+    """Say now that the port is taken, rather than in a log after some seconds."""
+    try:
+        with socket.create_server((address, port)):
+            return
+    except OSError as error:
+        raise GalamError(
+            f"cannot listen here ({error.strerror or error})",
+            f"{address}:{port}",
+            "if the port is in use, choose another with --port",
+        ) from error
+
+
+def _become(arguments: list[str], environment: dict[str, str]) -> None:
+    """Replace this process by the server, so that a signal to one stops both."""
+    if os.name == "posix":
+        os.execve(arguments[0], arguments, environment)
+    raise typer.Exit(subprocess.call(arguments, env=environment))
 
 
 def _absolute(source: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}/"
     process.terminate()
     process.wait(timeout=20)
+    with socket.socket() as probe:  # The server must not outlive the command.
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_no_visit_asks_another_machine(browser: Any, address: str) -> None:
