@@ -193,6 +193,13 @@ def test_code_of_every_view_runs(dashboard: Dashboard, view: str, galaxy: str) -
     assert "table" in scope if view == "table" else scope["figure"] is not None
 
 
+def test_code_of_the_zoomed_map_runs(dashboard: Dashboard) -> None:
+    dashboard.state.zoomed = True
+    scope: dict[str, Any] = {}
+    exec(compile(dashboard.workspace.sky.code(), "sky", "exec"), scope)
+    assert "tangent" in dashboard.workspace.sky.code()
+
+
 def test_changed_parameters_are_in_the_code(dashboard: Dashboard) -> None:
     dashboard.state.tab = "preprocessing"
     dashboard.state.config = dashboard.state.config.replace(ellipse_scale=2.25)

@@ -14,6 +14,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from galam_explorer.app.bridge import Bridge
+from galam_explorer.app.live import hold, when_locked
 from galam_explorer.app.state import ExplorerState
 from galam_explorer.app.theme import PAGE_CSS, THEME, variables
 from galam_explorer.app.views.base import empty_card, html_pane
@@ -112,12 +113,12 @@ class Dashboard:
         if self.workspace is None:
             return
         if quiet or doc is None or doc.session_context is None:
-            self.workspace.show()
-            self._last = time.perf_counter()
+            when_locked(self._draw)
         elif self._pending is None:
-            self._pending = doc.add_timeout_callback(self._draw_pending, int(1000 * _QUIET_S))
+            late = int(1000 * _QUIET_S)
+            self._pending = doc.add_timeout_callback(lambda: hold(self._draw), late)
 
-    def _draw_pending(self) -> None:
+    def _draw(self) -> None:
         self._pending = None
         if self.workspace is not None:
             self.workspace.show()

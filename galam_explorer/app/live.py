@@ -15,20 +15,37 @@ import holoviews as hv
 import panel as pn
 from bokeh.plotting import figure as BokehFigure
 
-__all__ = ["DRAWING", "LiveFigure"]
+__all__ = ["DRAWING", "LiveFigure", "hold", "when_locked"]
 
 DRAWING = threading.RLock()
 """Held while HoloViews elements are made or drawn: its option store is shared by threads."""
 
 
-def _locked(change: Callable[[], None]) -> None:
-    """Change Bokeh models now, or, from a worker thread, when the document is ours."""
+_HELD = threading.local()
+
+
+def when_locked(change: Callable[[], None]) -> None:
+    """Change Bokeh models when the session's document is ours to change.
+
+    Panel handles some events (buttons, for example) without the document's
+    lock, others in threads; Bokeh refuses changes then. Inside such a change,
+    further ones happen at once.
+    """
     doc = pn.state.curdoc
-    elsewhere = threading.current_thread() is not threading.main_thread()
-    if elsewhere and doc is not None and doc.session_context is not None:
-        doc.add_next_tick_callback(change)
-    else:
+    session = getattr(getattr(doc, "session_context", None), "session", None)
+    if session is None or getattr(_HELD, "now", False):
         change()
+    else:
+        doc.add_next_tick_callback(lambda: hold(change))
+
+
+def hold(change: Callable[[], None]) -> None:
+    """Run `change` where the lock is known to be held (a timeout's callback)."""
+    _HELD.now = True
+    try:
+        change()
+    finally:
+        _HELD.now = False
 
 
 class LiveFigure:
@@ -69,7 +86,7 @@ class LiveFigure:
             old.name = None  # The browser looks figures up by their name.
             self.pane.object = self.figure
 
-        _locked(swap)
+        when_locked(swap)
 
     def update(self, sources: Sequence[Mapping[str, Any] | None], axes: Mapping[str, Any]) -> None:
         """Give the layers new columns (None leaves one alone), and the axes new limits.
@@ -81,7 +98,7 @@ class LiveFigure:
         axes : mapping
             ``xlim``, ``ylim``, ``xlabel``, or ``limits`` for figures of equal scale.
         """
-        _locked(lambda: self._update(sources, axes))
+        when_locked(lambda: self._update(sources, axes))
 
     def _update(self, sources: Sequence[Mapping[str, Any] | None], axes: Mapping[str, Any]) -> None:
         for source, columns in zip(self._sources, sources, strict=True):
@@ -101,7 +118,7 @@ class LiveFigure:
     def update_layer(self, index: int, columns: Mapping[str, Any]) -> None:
         """Give one layer new columns."""
         source = self._sources[index]
-        _locked(lambda: setattr(source, "data", dict(columns)))
+        when_locked(lambda: setattr(source, "data", dict(columns)))
         self.push()
 
     def push(self) -> None:

@@ -155,6 +155,14 @@ class Visit:
         }"""
         return dict(self.page.evaluate(code, [figure, index]))
 
+    def ring(self, expected: list[float]) -> None:
+        """Wait until the ring on the map is where it should be."""
+        for _ in range(100):
+            if self.columns("sky", 7)["x"] == pytest.approx(expected, abs=1e-9):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"{self.columns('sky', 7)['x']} is not {expected}")
+
     def frame(self, figure: str) -> dict[str, float]:
         """Position of a figure's frame on the page, and its ranges."""
         code = """(name) => {

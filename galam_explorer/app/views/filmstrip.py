@@ -9,7 +9,7 @@ import pandas as pd
 import panel as pn
 
 from galam_explorer.app.code import filmstrip_code
-from galam_explorer.app.live import DRAWING, LiveFigure
+from galam_explorer.app.live import DRAWING, LiveFigure, hold
 from galam_explorer.app.stages import stages_of
 from galam_explorer.app.views.base import View, bar, escape, html_pane
 from galam_explorer.app.views.fate import FatePanel
@@ -181,7 +181,7 @@ class Filmstrip(View):
         if doc is None or doc.session_context is None:
             self._follow()
         elif self._pending is None:
-            self._pending = doc.add_timeout_callback(self._follow, _SETTLE_MS)
+            self._pending = doc.add_timeout_callback(lambda: hold(self._follow), _SETTLE_MS)
 
     def _follow(self) -> None:
         self._pending = None

@@ -129,7 +129,7 @@ class SkyMap(View):
     def _zoom_to(self, row: int) -> None:
         data = self.state.data
         if data.located[row]:
-            self.view = fig.SkyView("tangent", ra=data.ra[row], dec=data.dec[row], radius=3.0)
+            self.view = fig.SkyView("tangent", ra=float(data.ra[row]), dec=float(data.dec[row]))
             self._project()
 
     def _on_colour(self, *_events: Any) -> None:
