@@ -14,6 +14,9 @@ from PIL import Image
 
 POINTS, COHORT = 5, 6
 
+# A loaded machine can be late between two steps; a fault fails every time.
+pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=2)
+
 
 def test_keys_and_buttons_step_and_the_link_follows(visit: Visit) -> None:
     visit.go(small.WITH_BOTH)

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from conftest import ROOT, free_port, start_visit
 
+pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=2)
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
