@@ -18,6 +18,7 @@ __all__ = [
     "CutoutStages",
     "Ellipse",
     "Galaxy",
+    "Prediction",
     "PreparedSpectrum",
     "Spectrum",
     "StellarPopulation",
@@ -311,3 +312,46 @@ class StellarPopulation:
     flux: np.ndarray | None = field(default=None, repr=False)
     best_fit: np.ndarray | None = field(default=None, repr=False)
     good: np.ndarray | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one model says of one galaxy, or why it says nothing.
+
+    Intervals are ``(low, high)`` in the unit of their value and calibrated on
+    validation galaxies (see `galam_explorer.evaluate.calibration`). Numbers are
+    NaN where there is no prediction.
+
+    Parameters
+    ----------
+    id : str
+    model : str
+        ``m1`` (spectrum), ``m3`` (image), ``m4`` (image alone, through simulated
+        features), ``m4_real`` (image and the spectrum's features), ``image_only``.
+    log_age : float
+        log10(age/yr), light-weighted.
+    m_h : float
+        [M/H], dex.
+    log_age_68, log_age_90, m_h_68, m_h_90 : tuple of float
+    domain_score : float
+        Share of training-like galaxies nearer to the training domain, 0 to 1; above
+        0.99 is outside it.
+    in_domain : bool
+    status : str
+        ``ok``, or the preprocessing status that left the model without input.
+    reason : str
+        One sentence; empty when ``ok``.
+    """
+
+    id: str
+    model: str
+    log_age: float = float("nan")
+    m_h: float = float("nan")
+    log_age_68: tuple[float, float] = (float("nan"), float("nan"))
+    log_age_90: tuple[float, float] = (float("nan"), float("nan"))
+    m_h_68: tuple[float, float] = (float("nan"), float("nan"))
+    m_h_90: tuple[float, float] = (float("nan"), float("nan"))
+    domain_score: float = float("nan")
+    in_domain: bool = True
+    status: str = "ok"
+    reason: str = ""
