@@ -1,200 +1,25 @@
-"""The page: frame, map and table on the left, tabs on the right."""
+"""Entry points: the page for a server, and the dashboard in a notebook."""
 
 from __future__ import annotations
 
-import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from galam_explorer.app.bridge import Bridge
-from galam_explorer.app.live import hold, when_locked
-from galam_explorer.app.state import ExplorerState
-from galam_explorer.app.theme import PAGE_CSS, THEME, variables
-from galam_explorer.app.views.base import empty_card, html_pane
-from galam_explorer.app.views.frame import Dialogs, StatusLine, TopBar
-from galam_explorer.app.workspace import Workspace
+from galam_explorer.app.dashboard import Dashboard
+from galam_explorer.app.sources import model_sources, survey_sources
 
 __all__ = ["Dashboard", "Explorer", "build_app", "survey_sources"]
-
-_QUIET_S = 0.08
-"""Selections closer together than this are joined; only the last one is drawn."""
-
-
-def survey_sources(text: str | None = None) -> dict[str, str]:
-    """Surveys on offer, short name to source, from GALAM_SURVEY (the demo without it)."""
-    text = os.environ.get("GALAM_SURVEY", "") if text is None else text
-    sources: dict[str, str] = {}
-    for source in [part for part in text.split(os.pathsep) if part] or ["demo"]:
-        name = source if source == "demo" else Path(source).expanduser().resolve().name
-        base, number = name, 2
-        while name in sources:
-            name, number = f"{base}-{number}", number + 1
-        sources[name] = source
-    return sources
-
 
 _WARMED = threading.Event()
 
 
-class Dashboard:
-    """One session: state, frame, workspace, and the link in the address bar.
-
-    Parameters
-    ----------
-    sources : dict of str to str
-        Surveys on offer.
-    query : dict of str to str
-        What the link said.
-    """
-
-    def __init__(self, sources: dict[str, str], query: dict[str, str]) -> None:
-        self.state = ExplorerState(sources)
-        self.bridge = Bridge(width=0, height=0, margin=0)
-        self._messages: list[Any] = []
-        self.state.param.watch(self._toast, "message")
-        self.state.restore(query)
-        if query.get("theme") in ("dark", "light"):
-            self.state.theme = query["theme"]
-        self.bar = TopBar(self.state, self.bridge)
-        self.status = StatusLine(self.state)
-        self.dialogs = Dialogs(self.bridge)
-        self.left = pn.Column(sizing_mode="stretch_both", styles=_LEFT_PANEL)
-        self.right = pn.Column(sizing_mode="stretch_both", styles=_RIGHT_PANEL)
-        self.workspace: Workspace | None = None
-        self._pending: Any = None
-        self._last = 0.0
-        self._rebuild()
-        self._connect()
-
-    def _connect(self) -> None:
-        state, handlers = self.state, self.bridge.handlers
-        handlers["step"] = lambda message: self._step(int(message.get("count", 0)))
-        handlers["blink"] = lambda _m: state.param.update(show_mask=not state.show_mask)
-        handlers["copied"] = lambda message: state.notify("success", message.get("text", "Copied"))
-        handlers["failed"] = lambda message: state.notify("error", message.get("text", "Failed"))
-        self.bridge.param.watch(lambda e: state.param.update(latency_ms=e.new), "latency")
-        state.param.watch(lambda *_e: self._rebuild(), "data")
-        state.param.watch(self._selected, "galaxy_id")
-        state.param.watch(self._relink, ["galaxy_id", "survey_id", "tab", "color_by"])
-
-    # -- reactions -----------------------------------------------------------------
-
-    def _step(self, count: int) -> None:
-        before = self.state.galaxy_id
-        self.state.step(count)
-        if self.state.galaxy_id == before:
-            # Nothing will be drawn, but the browser waits for the answer.
-            self.bridge.done()
-
-    def _rebuild(self) -> None:
-        if self.workspace is not None:
-            self.workspace.close()
-        if self.state.data is None:
-            text = "Start it with `galam serve --survey FOLDER`, or make one with `galam simulate`."
-            card = html_pane(empty_card("No survey is open", text), sizing_mode="stretch_both")
-            self.left[:], self.right[:] = [], [card]
-            return
-        self.workspace = Workspace(self.state, self.bridge)
-        self.left[:] = [self.workspace.left]
-        self.right[:] = [self.workspace.right]
-
-    def _selected(self, *_events: Any) -> None:
-        """Draw at once, or, in a burst of selections, only the last."""
-        doc = pn.state.curdoc
-        quiet = time.perf_counter() - self._last > _QUIET_S
-        self._last = time.perf_counter()
-        if self.workspace is None:
-            return
-        if quiet or doc is None or doc.session_context is None:
-            when_locked(self._draw)
-        elif self._pending is None:
-            late = int(1000 * _QUIET_S)
-            self._pending = doc.add_timeout_callback(lambda: hold(self._draw), late)
-
-    def _draw(self) -> None:
-        self._pending = None
-        if self.workspace is not None:
-            self.workspace.show()
-        self._last = time.perf_counter()
-
-    def close(self) -> None:
-        """Let go of everything, when the session ends."""
-        if self.workspace is not None:
-            self.workspace.close()
-            self.workspace = None
-        self.left[:], self.right[:] = [], []
-
-    def _toast(self, *_events: Any) -> None:
-        message = self.state.message
-        if message is None:
-            return
-        if pn.state.notifications is None:
-            self._messages.append(message)
-            return
-        self._send_toast(message)
-
-    @staticmethod
-    def _send_toast(message: Any) -> None:
-        duration = 9000 if message.kind in ("error", "warning") else 5000
-        pn.state.notifications.send(message.text, duration=duration, type=message.kind)
-
-    def flush_messages(self) -> None:
-        """Show what was said before the page could show it."""
-        while self._messages and pn.state.notifications is not None:
-            self._send_toast(self._messages.pop(0))
-
-    def _relink(self, *_events: Any) -> None:
-        # Panel's own location adds an entry to the browser's history at each change.
-        if pn.state.location:
-            self.bridge.search = "?" + urlencode(self.state.link())
-
-    # -- page ------------------------------------------------------------------------
-
-    def body(self, size: dict[str, str]) -> pn.Column:
-        """Everything below the top bar, with styles that give its size."""
-        row = pn.Row(self.left, self.right, sizing_mode="stretch_both", styles=_BODY)
-        self._body = pn.Column(
-            row,
-            self.status.pane,
-            self.bridge,
-            self.dialogs.help,
-            self.dialogs.code,
-            sizing_mode="stretch_both",
-            styles={**size, "overflow": "hidden", "background": "var(--ground)"},
-            stylesheets=[variables(self.state.dark)],
-        )
-        self.state.param.watch(self._repaint, "theme")
-        return self._body
-
-    def _repaint(self, *_events: Any) -> None:
-        self._body.stylesheets = [variables(self.state.dark)]
-
-    def page(self) -> pmui.Page:
-        """The whole page for a server."""
-        page = pmui.Page(
-            title="GalAM Explorer",
-            header=self.bar.items,
-            main=[self.body({"flex": "1 1 0", "min-height": "0"})],
-            theme_config=THEME,
-            dark_theme=self.state.dark,
-            theme_toggle=True,
-            busy_indicator="linear",
-            stylesheets=[PAGE_CSS],
-        )
-        page.param.watch(
-            lambda e: self.state.param.update(theme="dark" if e.new else "light"), "dark_theme"
-        )
-        return page
-
-
-def build_app(survey: str | Path | None = None) -> pmui.Page:
+def build_app(survey: str | Path | None = None, model: str | Path | None = None) -> pmui.Page:
     """One session's page, for ``.servable()``.
 
     Parameters
@@ -202,12 +27,20 @@ def build_app(survey: str | Path | None = None) -> pmui.Page:
     survey : str or Path, optional
         ``"demo"`` or a survey folder; by default what GALAM_SURVEY names, or
         the demo.
+    model : str or Path, optional
+        ``"demo"`` or a folder with a model or a run; by default what
+        GALAM_MODEL names, or the released demo model.
     """
     pn.extension("tabulator", notifications=True)
     pn.config.respect_explicit_sizing = True
     location = pn.state.location
     query = dict(parse_qsl((location.search or "").lstrip("?"))) if location else {}
-    dashboard = Dashboard(survey_sources(None if survey is None else str(survey)), query)
+    dashboard = Dashboard(
+        survey_sources(None if survey is None else str(survey)),
+        query,
+        model_sources(None if model is None else str(model)),
+    )
+    pn.config.exception_handler = dashboard.report
     page = dashboard.page()
     pn.state.onload(dashboard.flush_messages)
     pn.state.onload(lambda: _warm(dashboard))
@@ -223,6 +56,7 @@ def _warm(dashboard: Dashboard) -> None:
     if dashboard.workspace is not None and pn.state.curdoc is not None:
         pn.state.curdoc.add_timeout_callback(dashboard.workspace.table.reveal, 600)
         pn.state.curdoc.add_timeout_callback(dashboard.workspace.prebuild, 1500)
+        pn.state.curdoc.add_timeout_callback(dashboard.state.want_model, 300)
 
 
 def _import_preprocess() -> None:
@@ -238,6 +72,9 @@ class Explorer(pn.viewable.Viewer):
     ----------
     survey : Survey, str or Path
         An open survey, ``"demo"``, or a survey folder.
+    model : Model, str or Path, optional
+        A loaded model, or what `galam_explorer.load_model` takes; by default the
+        released demo model, if it is there.
     height : int
         Height of the cell's output, px.
 
@@ -247,11 +84,17 @@ class Explorer(pn.viewable.Viewer):
     >>> Explorer("demo")  # doctest: +SKIP
     """
 
-    def __init__(self, survey: Any = "demo", height: int = 820) -> None:
+    def __init__(self, survey: Any = "demo", model: Any = None, height: int = 820) -> None:
         super().__init__()
         source = str(getattr(survey, "path", survey))
-        self.dashboard = Dashboard(survey_sources(source), {})
+        named = model is None or isinstance(model, str | Path)
+        models = model_sources(None if model is None else str(model)) if named else {}
+        self.dashboard = Dashboard(survey_sources(source), {}, models)
         self.state = self.dashboard.state
+        if named:
+            self.state.want_model()
+        else:
+            self.state.use_model(model)
         self._layout = pn.Column(
             pn.Row(*self.dashboard.bar.items, sizing_mode="stretch_width", styles=_CELL_BAR),
             self.dashboard.body({"height": f"{height - 52}px"}),
@@ -263,14 +106,4 @@ class Explorer(pn.viewable.Viewer):
         return self._layout
 
 
-_BODY = {"gap": "10px", "padding": "10px 10px 6px", "min-height": "0"}
-_PANEL = {
-    "background": "var(--paper)",
-    "border": "1px solid var(--line)",
-    "border-radius": "10px",
-    "overflow": "hidden",
-    "min-height": "0",
-}
-_LEFT_PANEL = {**_PANEL, "flex": "0 0 41%", "min-width": "0"}
-_RIGHT_PANEL = {**_PANEL, "flex": "1 1 0", "min-width": "0"}
 _CELL_BAR = {"align-items": "center", "gap": "8px", "padding": "8px"}

@@ -7,7 +7,6 @@ that a wrong id or a broken link ends in a message and never in a blank view.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,15 +14,16 @@ import numpy as np
 import param
 
 from galam_explorer.app.data import SurveyData, open_survey_data
+from galam_explorer.app.models import ModelChoice
+from galam_explorer.app.position import parse_position
+from galam_explorer.app.views.registry import tab_titles
 from galam_explorer.config import PreprocessConfig
 from galam_explorer.errors import GalamError
 
 __all__ = ["TABS", "ExplorerState", "Message", "parse_position"]
 
-TABS = {"galaxy": "Galaxy", "preprocessing": "Preprocessing"}
-"""Slug in the link to title on the page; later views add theirs."""
-
-_NAMED_BY_POSITION = re.compile(r"^[A-Za-z]*\s*J(\d{6,}(?:\.\d+)?)([+-]\d{6,}(?:\.\d+)?)$")
+TABS = tab_titles()
+"""Slug in the link to title on the page, from the registry of views."""
 
 
 class Message(NamedTuple):
@@ -37,40 +37,15 @@ class Message(NamedTuple):
     number: int = 0
 
 
-def parse_position(text: str) -> tuple[float, float] | None:
-    """A sky position in any form astropy reads, as J2000 degrees.
-
-    Two plain numbers are degrees; sexagesimal pairs are hours and degrees;
-    ``J094635.01-010228.6`` names are understood too.
-
-    Returns
-    -------
-    tuple of float or None
-        ``(ra, dec)``, or None if `text` is no position.
-    """
-    text = text.strip().replace(",", " ")
-    if named := _NAMED_BY_POSITION.match(text):
-        ra, dec = named.groups()
-        text = f"{ra[:2]}:{ra[2:4]}:{ra[4:]} {dec[:3]}:{dec[3:5]}:{dec[5:]}"
-    if len(text.split()) < 2 and not re.search(r"\d[hd:]", text):
-        return None
-    from astropy.coordinates import SkyCoord
-
-    plain = re.fullmatch(r"[+-]?[\d.]+(e-?\d+)?\s+[+-]?[\d.]+(e-?\d+)?", text)
-    try:
-        found = SkyCoord(text, unit=("deg", "deg") if plain else ("hourangle", "deg")).icrs
-        return float(found.ra.deg), float(found.dec.deg)
-    except (ValueError, TypeError, IndexError):
-        return None
-
-
-class ExplorerState(param.Parameterized):
+class ExplorerState(ModelChoice):
     """The state of one session.
 
     Parameters
     ----------
     sources : mapping of str to str
         Surveys on offer: short name (in links) to what `load_survey` takes.
+    models : mapping of str to str, optional
+        Models on offer: short name to what `load_model` takes; the first is chosen.
     """
 
     survey_id = param.String(default="", doc="Short name of the open survey.")
@@ -95,6 +70,7 @@ class ExplorerState(param.Parameterized):
         "galaxy": "galaxy_id",
         "tab": "tab",
         "color": "color_by",
+        "model": "model_id",
     }
 
     def __init__(self, sources: Mapping[str, str], **params: Any) -> None:
@@ -103,6 +79,7 @@ class ExplorerState(param.Parameterized):
         self.sources = dict(sources)
         self._order: np.ndarray | None = None
         self._random = np.random.default_rng()
+        self.open_model(next(iter(self.models), ""), load=False)
 
     @property
     def dark(self) -> bool:
@@ -250,9 +227,15 @@ class ExplorerState(param.Parameterized):
 
     # -- links -----------------------------------------------------------------
 
+    @property
+    def linked(self) -> list[str]:
+        """Parameters that a link carries."""
+        return list(self._linked.values())
+
     def link(self) -> dict[str, str]:
         """What a link to this view carries; always strings."""
-        return {key: str(getattr(self, name)) for key, name in self._linked.items()}
+        found = {key: str(getattr(self, name)) for key, name in self._linked.items()}
+        return {key: text for key, text in found.items() if text or key != "model"}
 
     def restore(self, query: Mapping[str, str]) -> None:
         """Follow a link; whatever in it is wrong becomes a message, the rest is used."""
@@ -266,6 +249,8 @@ class ExplorerState(param.Parameterized):
                 self.tab = tab
             else:
                 self.notify("warning", f"The link names no known tab: {tab!r}.")
+        if (model_id := query.get("model")) is not None and model_id != self.model_id:
+            self.open_model(model_id, load=False)
         if self.data is None:
             return
         if (colour := query.get("color")) is not None:

@@ -6,8 +6,9 @@ the first one then ask the CDN for their style sheets, which an offline tool mus
 
 from __future__ import annotations
 
+import galam_explorer.app.layout  # noqa: F401
 from galam_explorer.app.data import open_survey_data
-from galam_explorer.app.layout import survey_sources
+from galam_explorer.app.sources import survey_sources
 from galam_explorer.errors import GalamError
 
 for source in survey_sources(None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -9,19 +10,18 @@ import panel as pn
 import panel_material_ui as pmui
 
 from galam_explorer.app.bridge import Bridge
+from galam_explorer.app.standalone import chosen_galaxy
 from galam_explorer.app.state import ExplorerState
-from galam_explorer.app.views.base import View
-from galam_explorer.app.views.filmstrip import Filmstrip
-from galam_explorer.app.views.galaxy import GalaxyView
+from galam_explorer.app.views import registry
+from galam_explorer.app.views.base import View, empty_card, html_pane
 from galam_explorer.app.views.sky import SkyMap
 from galam_explorer.app.views.table import GalaxyTable
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy
 
-__all__ = ["TAB_VIEWS", "Workspace"]
+__all__ = ["Workspace"]
 
-TAB_VIEWS: dict[str, type[View]] = {"galaxy": GalaxyView, "preprocessing": Filmstrip}
-"""The view of each tab of `galam_explorer.app.state.TABS`."""
+logger = logging.getLogger(__name__)
 
 
 class Workspace:
@@ -29,13 +29,15 @@ class Workspace:
 
     def __init__(self, state: ExplorerState, bridge: Bridge) -> None:
         self.state, self.bridge = state, bridge
+        self.specs = {spec.slug: spec for spec in registry.TABS}
         self.sky, self.table = SkyMap(state, bridge), GalaxyTable(state, bridge)
-        self.tabs: dict[str, View | None] = dict.fromkeys(TAB_VIEWS)
+        self.tabs: dict[str, View] = {}
+        self._placed: View | None = None
         # Only the headings: a view must have its data before it comes to the page,
         # because Bokeh cannot lay out figures that change while they are built.
         self._headings = pmui.Tabs(
-            *[(TAB_VIEWS[slug].title, pn.Spacer(height=0)) for slug in TAB_VIEWS],
-            active=list(TAB_VIEWS).index(state.tab),
+            *[(spec.title, pn.Spacer(height=0)) for spec in self.specs.values()],
+            active=list(self.specs).index(state.tab),
             sizing_mode="stretch_width",
             margin=0,
         )
@@ -45,77 +47,184 @@ class Workspace:
         self._watchers = [
             state.param.watch(self._tab_changed, "tab"),
             state.param.watch(self._recolour, "theme"),
+            state.param.watch(self._model_changed, ["model", "model_state"]),
         ]
         self.left = pn.Column(self.sky, self.table, sizing_mode="stretch_both", styles=_LEFT)
-        self._open_tab()
         self.show()
-        self._content[:] = [self._open_tab()]
 
     def close(self) -> None:
         """Stop watching the state."""
         for watcher in self._watchers:
             self.state.param.unwatch(watcher)
-        for view in self.visible(everything=True):
+        for view in [*self.tabs.values(), self.sky, self.table]:
             view.close()
 
-    def visible(self, everything: bool = False) -> list[View]:
-        """The views on the page now, the open tab's first."""
-        tabs = self.tabs.values() if everything else [self.tabs[self.state.tab]]
-        return [*[view for view in tabs if view is not None], self.sky, self.table]
+    # -- tabs ------------------------------------------------------------------------
 
-    def _open_tab(self) -> View:
-        slug = self.state.tab
-        view = self.tabs[slug]
+    def visible(self) -> list[View]:
+        """The views on the page now, the open tab's first."""
+        opened = self.tabs.get(self.state.tab)
+        return [*([opened] if opened is not None else []), self.sky, self.table]
+
+    def _open_tab(self, slug: str = "") -> None:
+        """Build the view of a tab (the open one's), if it is not there and can be."""
+        slug = slug or self.state.tab
+        spec, state = self.specs[slug], self.state
+        if slug in self.tabs:
+            return
+        if spec.needs_model and state.model is None:
+            state.want_model()
+            return
+        try:
+            view = spec.load()(state, self.bridge)
+        except GalamError as error:
+            self.tabs[slug] = self._broken(slug, error)
+        except Exception as error:
+            logger.exception("the view %s cannot be built", slug)
+            self.tabs[slug] = self._broken(slug, error)
+        else:
+            if view.follows:
+                view.watch(lambda *_e: self._outdated(slug), *view.follows)
+            self.tabs[slug] = view
+
+    def _broken(self, slug: str, error: Exception) -> View:
+        self.state.notify("error", f"{self.specs[slug].title}: {_words(error)}")
+        return _BrokenView(self.state, self.bridge, self.specs[slug].title, _words(error))
+
+    def _place(self) -> None:
+        """Put the open tab's view on the page, or a card that says why there is none."""
+        view = self.tabs.get(self.state.tab)
         if view is None:
-            view = self.tabs[slug] = TAB_VIEWS[slug](self.state, self.bridge)
-        return view
+            self._content[:] = [self._waiting_card()]
+        elif view is not self._placed:
+            self._content[:] = [view]
+        self._placed = view
+
+    def _waiting_card(self) -> Any:
+        state = self.state
+        title, text = {
+            "none": ("This view needs a model", _NO_MODEL),
+            "failed": ("The model cannot be used", state.model_problem),
+        }.get(state.model_state, ("The model is being loaded", f"{state.model_id}, a few seconds."))
+        return html_pane(empty_card(title, text), sizing_mode="stretch_both")
 
     def prebuild(self) -> None:
-        """Make the views of the tabs that are not open yet, before they are asked for."""
-        for slug, view in self.tabs.items():
-            if view is None:
-                self.tabs[slug] = TAB_VIEWS[slug](self.state, self.bridge)
+        """Make the views that are wanted soonest before they are asked for."""
+        for slug, spec in self.specs.items():
+            if spec.early:
+                self._open_tab(slug)
 
     def _switched(self, event: Any) -> None:
-        self.state.tab = list(TAB_VIEWS)[event.new]
+        self.state.tab = list(self.specs)[event.new]
+
+    def _retry(self) -> None:
+        """Forget the views that could not be drawn: another galaxy may do."""
+        for slug, view in list(self.tabs.items()):
+            if isinstance(view, _BrokenView):
+                del self.tabs[slug]
 
     def _tab_changed(self, *_events: Any) -> None:
-        view = self._open_tab()
-        if view.stale:
-            view.stale = False
-            view.show(self.galaxy())
-        self._headings.active = list(TAB_VIEWS).index(self.state.tab)
-        self._content[:] = [view]
+        self._retry()
+        self._open_tab()
+        view = self.tabs.get(self.state.tab)
+        if view is not None and view.stale:
+            self._draw(view, self.galaxy())
+        self._headings.active = list(self.specs).index(self.state.tab)
+        self._place()
+
+    def _outdated(self, slug: str) -> None:
+        """What a view follows has changed: draw it now if it is open, else later."""
+        view = self.tabs.get(slug)
+        if view is None:
+            return
+        view.stale = True
+        if slug == self.state.tab:
+            with pn.io.hold():
+                self._draw(view, self.galaxy())
+
+    def _model_changed(self, *_events: Any) -> None:
+        for slug, view in list(self.tabs.items()):
+            if self.state.model is None and self.specs[slug].needs_model:
+                view.close()
+                del self.tabs[slug]
+        for view in self.tabs.values():
+            view.stale = True
+        # It may begin to load the model, which may be there at once: then all is done.
+        self._open_tab()
+        view = self.tabs.get(self.state.tab)
+        if view is not None and view.stale:
+            self._outdated(self.state.tab)
+        self._place()
+
+    # -- drawing ---------------------------------------------------------------------
 
     def _recolour(self, *_events: Any) -> None:
-        for view in self.visible(everything=True):
-            view.recolour()
+        for view in [*self.tabs.values(), self.sky, self.table]:
+            self._guard(view, view.recolour)
 
     def galaxy(self) -> Galaxy | None:
         """The chosen galaxy; None, and a message, if it cannot be read."""
-        state = self.state
-        if state.data is None or not state.galaxy_id:
-            return None
+        return chosen_galaxy(self.state)
+
+    def _draw(self, view: View, galaxy: Galaxy | None) -> None:
+        view.stale = False
+        self._guard(view, lambda: view.show(galaxy))
+
+    def _guard(self, view: View, change: Any) -> None:
+        """What a view raises becomes a message and, in a tab, a card in its place."""
         try:
-            return state.data.survey[state.galaxy_id]
-        except (GalamError, OSError) as error:
-            state.notify("error", error)
-            return None
+            change()
+        except GalamError as error:
+            self._give_up(view, error)
+        except Exception as error:
+            logger.exception("the view %s cannot be drawn", view.slug)
+            self._give_up(view, error)
+
+    def _give_up(self, view: View, error: Exception) -> None:
+        slug = next((slug for slug, one in self.tabs.items() if one is view), "")
+        if not slug:
+            self.state.notify("error", f"{view.title}: {_words(error)}")
+            return
+        view.close()
+        self.tabs[slug] = self._broken(slug, error)
+        if slug == self.state.tab:
+            self._place()
 
     def show(self) -> None:
         """Bring every visible view to the chosen galaxy."""
         started = time.perf_counter()
-        galaxy = self.galaxy()
-        for view in self.visible(everything=True):
+        self._retry()
+        for view in self.tabs.values():
             view.stale = True
+        self._open_tab()
+        galaxy = self.galaxy()
         with pn.io.hold():
-            for view in self.visible():
-                view.stale = False
-                view.show(galaxy)
+            views = self.visible()
+            for view in views:
+                self._draw(view, galaxy)
+            self._place()
             took = 1000 * (time.perf_counter() - started)
-            views = len(self.visible())
-            self.state.status = f"{self.state.galaxy_id}: {views} views in {took:.0f} ms"
+            self.state.status = f"{self.state.galaxy_id}: {len(views)} views in {took:.0f} ms"
             self.bridge.done()
 
 
+class _BrokenView(View):
+    """In the place of a view that raised."""
+
+    def __init__(self, state: ExplorerState, bridge: Bridge, title: str, text: str) -> None:
+        super().__init__(state, bridge)
+        advice = f"{text} Choose another galaxy or tab; this view is tried again then."
+        self._layout = html_pane(
+            empty_card(f"{title} cannot be shown", advice), sizing_mode="stretch_both"
+        )
+
+    def show(self, galaxy: Galaxy | None) -> None:
+        """There is nothing to follow."""
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, GalamError) else f"{type(error).__name__}: {error}."
+
+
+_NO_MODEL = "Start the dashboard with `galam serve --model NAME`, or train one with `galam train`."
 _LEFT = {"min-height": "0"}

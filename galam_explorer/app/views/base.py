@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import holoviews as hv
 import pandas as pd
@@ -70,22 +70,65 @@ def icon_button(icon: str, tip: str, on_click: Callable[[Any], None], **options:
 class View(pn.viewable.Viewer):
     """One view: gets the galaxy from the workspace, offers export and code.
 
+    The contract of subclasses is in `galam_explorer.app.views.registry`.
+
     Parameters
     ----------
     state : ExplorerState
-    bridge : Bridge
+    bridge : Bridge, optional
+        The page's; without it the view stands alone (in a notebook) and follows
+        the state by itself.
     """
 
     title = "View"
     slug = "view"
     columns = 1
     """Figures side by side in an exported picture."""
+    follows: ClassVar[tuple[str, ...]] = ()
+    """Parameters of the state that call for `show`, besides galaxy and model."""
+    _layout: pn.viewable.Viewable
 
-    def __init__(self, state: ExplorerState, bridge: Bridge) -> None:
+    def __init__(self, state: ExplorerState, bridge: Bridge | None = None) -> None:
         super().__init__()
-        self.state, self.bridge = state, bridge
+        self._alone: pn.viewable.Viewable | None = None
+        self._stands_alone = bridge is None
+        self.state = state
+        self.bridge = bridge or Bridge(width=0, height=0, margin=0)
         self.stale = True
         self._watchers: list[param.parameterized.Watcher] = []
+
+    @classmethod
+    def from_survey(
+        cls, survey: Any = "demo", galaxy: str = "", model: Any = None, **state: Any
+    ) -> Self:
+        """The view alone, for a notebook cell.
+
+        Parameters
+        ----------
+        survey : Survey, str or Path
+        galaxy : str
+            Id; by default the first with spectrum and image.
+        model : str, Path or Model, optional
+        **state
+            Parameters of `ExplorerState`, for example ``rest_frame=True``.
+
+        Raises
+        ------
+        GalamError
+            If the survey, the model or the galaxy is not there.
+        """
+        from galam_explorer.app.standalone import make_state
+
+        return cls(make_state(survey, galaxy, model, **state))
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        if not self._stands_alone:
+            return self._layout
+        if self._alone is None:
+            from galam_explorer.app.standalone import stand_alone
+
+            self._alone = stand_alone(self, self._layout)
+        return self._alone
 
     # -- for the workspace -------------------------------------------------------
 

@@ -32,7 +32,7 @@ class Filmstrip(View):
     slug = "preprocessing"
     columns = 4
 
-    def __init__(self, state: Any, bridge: Any) -> None:
+    def __init__(self, state: Any, bridge: Any = None) -> None:
         super().__init__(state, bridge)
         self._galaxy: Galaxy | None = None
         self._stages = _EMPTY
@@ -56,9 +56,6 @@ class Filmstrip(View):
         )
         self.watch(self._on_config, "config")
         self.watch(self._on_mask, "show_mask")
-
-    def __panel__(self) -> pn.viewable.Viewable:
-        return self._layout
 
     def close(self) -> None:
         self._fate.close()

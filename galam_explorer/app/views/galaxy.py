@@ -83,7 +83,7 @@ class GalaxyView(View):
     title = "Galaxy"
     slug = "galaxy"
 
-    def __init__(self, state: Any, bridge: Any) -> None:
+    def __init__(self, state: Any, bridge: Any = None) -> None:
         super().__init__(state, bridge)
         self._galaxy: Galaxy | None = None
         self._image = LiveFigure(self.image_element(), "cutout")
@@ -124,9 +124,6 @@ class GalaxyView(View):
         return pn.Column(
             top, controls, spectrum, sizing_mode="stretch_both", styles={"padding": "12px 14px 8px"}
         )
-
-    def __panel__(self) -> pn.viewable.Viewable:
-        return self._layout
 
     # -- content -----------------------------------------------------------------
 

@@ -39,7 +39,7 @@ class SkyMap(View):
     title = "Sky map"
     slug = "sky"
 
-    def __init__(self, state: Any, bridge: Any) -> None:
+    def __init__(self, state: Any, bridge: Any = None) -> None:
         super().__init__(state, bridge)
         self.view = fig.SkyView(centre=state.centre)
         self._project()
@@ -69,9 +69,6 @@ class SkyMap(View):
         self.watch(self._on_cohort, "cohort")
         self.watch(self._on_fates, "fates")
         self._summarise()
-
-    def __panel__(self) -> pn.viewable.Viewable:
-        return self._layout
 
     # -- drawing -----------------------------------------------------------------
 

@@ -53,7 +53,7 @@ class GalaxyTable(View):
     title = "Galaxy table"
     slug = "table"
 
-    def __init__(self, state: Any, bridge: Any) -> None:
+    def __init__(self, state: Any, bridge: Any = None) -> None:
         super().__init__(state, bridge)
         self._full = self._frame()
         self._widget = _PagedTable(
@@ -90,9 +90,6 @@ class GalaxyTable(View):
         self._layout = pn.Column(top, self._widget, sizing_mode="stretch_both")
         self.watch(self._on_cohort, "cohort")
         self._entitle()
-
-    def __panel__(self) -> pn.viewable.Viewable:
-        return self._layout
 
     # -- content -------------------------------------------------------------------
 

@@ -1,0 +1,81 @@
+"""A single view in a notebook: its state, and what the page would do for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+
+from galam_explorer.app.sources import model_sources, named_sources, survey_sources
+from galam_explorer.app.state import ExplorerState
+from galam_explorer.app.theme import variables
+from galam_explorer.errors import GalamError
+
+__all__ = ["chosen_galaxy", "make_state", "stand_alone"]
+
+
+def make_state(survey: Any, galaxy: str = "", model: Any = None, **params: Any) -> ExplorerState:
+    """A state with a survey, a model and a galaxy.
+
+    Parameters
+    ----------
+    survey : Survey, str or Path
+    galaxy : str
+    model : str, Path or Model, optional
+        A name or folder (loaded when a view needs it), or a loaded model; by
+        default the released one, if it is there.
+
+    Raises
+    ------
+    GalamError
+        If one of them is not there.
+    """
+    named = isinstance(model, str) or hasattr(model, "__fspath__")
+    models = named_sources(str(model)) if named else model_sources()
+    state = ExplorerState(
+        survey_sources(str(getattr(survey, "path", survey))), models=models, **params
+    )
+    state.restore({"galaxy": galaxy} if galaxy else {})
+    if state.data is None or (galaxy and state.galaxy_id != galaxy):
+        raise GalamError(state.message.text if state.message else "nothing to show")
+    if model is not None and not named:
+        state.use_model(model)
+    return state
+
+
+def chosen_galaxy(state: ExplorerState) -> Any:
+    """The chosen galaxy; None, and a message, if it cannot be read."""
+    if state.data is None or not state.galaxy_id:
+        return None
+    try:
+        return state.data.survey[state.galaxy_id]
+    except (GalamError, OSError) as error:
+        state.notify("error", error)
+        return None
+
+
+def stand_alone(view: Any, layout: pn.viewable.Viewable) -> pn.Column:
+    """The view's layout with messages, dialogs and colours; it follows its state from now on."""
+    from galam_explorer.app.views.base import escape, html_pane
+    from galam_explorer.app.views.frame import Dialogs
+
+    state, bridge = view.state, view.bridge
+    said = html_pane()
+    dialogs = Dialogs(bridge)
+    bridge.handlers["failed"] = lambda m: state.notify("error", m.get("text", "Failed"))
+    bridge.handlers["copied"] = lambda m: state.notify("success", m.get("text", "Copied"))
+
+    def tell(*_events: Any) -> None:
+        said.object = f'<div class="g soft">{escape(state.message.text)}</div>'
+
+    def follow(*_events: Any) -> None:
+        view.show(chosen_galaxy(state))
+
+    view.watch(tell, "message")
+    view.watch(follow, "galaxy_id", "model", *view.follows)
+    state.want_model()
+    follow()
+    return pn.Column(
+        layout, said, bridge, dialogs.code, height=640, sizing_mode="stretch_width",
+        stylesheets=[variables(state.dark)], styles={"background": "var(--paper)"},
+    )  # fmt: skip

@@ -1,0 +1,212 @@
+"""The frame: tabs from the registry, models in the background, views alone in a notebook."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import small_survey as small
+
+pn = pytest.importorskip("panel")
+
+from bokeh.document import Document  # noqa: E402
+
+from galam_explorer.app import background, models  # noqa: E402
+from galam_explorer.app.dashboard import Dashboard  # noqa: E402
+from galam_explorer.app.sources import model_sources, named_sources  # noqa: E402
+from galam_explorer.app.state import TABS, ExplorerState  # noqa: E402
+from galam_explorer.app.views import registry  # noqa: E402
+from galam_explorer.app.views.base import View, html_pane  # noqa: E402
+from galam_explorer.app.views.galaxy import GalaxyView  # noqa: E402
+from galam_explorer.errors import GalamError  # noqa: E402
+
+
+class ModelView(View):
+    """A view that exists only with a model, and fails when it is told to."""
+
+    title, slug = "Probe", "probe"
+    follows = ("rest_frame",)
+    fault: Exception | None = None
+
+    def __init__(self, state: Any, bridge: Any = None) -> None:
+        super().__init__(state, bridge)
+        self.shown: list[str] = []
+        self._layout = html_pane()
+
+    def show(self, galaxy: Any) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.shown.append(galaxy.id if galaxy else "")
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def extension() -> None:
+    pn.config.respect_explicit_sizing = True
+    pn.extension("tabulator")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small.make_survey(tmp_path_factory.mktemp("frame") / "small", n=12)
+
+
+@pytest.fixture
+def dashboard(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Dashboard:
+    probe = registry.TabSpec("learn", "Probe", f"{__name__}:ModelView", needs_model=True)
+    others = tuple(spec for spec in registry.TABS if spec.slug != "learn")
+    monkeypatch.setattr(registry, "TABS", (*others, probe))
+    monkeypatch.setattr(ModelView, "fault", None)
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[ModelView.__module__])
+    monkeypatch.setattr(ExplorerState.param.tab, "objects", [*TABS, "learn"])
+    return Dashboard({"small": str(folder)}, {})
+
+
+def markup(dashboard: Dashboard) -> str:
+    return str(dashboard.workspace._content[0].object)
+
+
+def test_registry_names_views_that_exist_once() -> None:
+    assert len({spec.slug for spec in registry.TABS}) == len(registry.TABS)
+    assert list(TABS) == [spec.slug for spec in registry.TABS]
+    for spec in registry.TABS:
+        view = spec.load()
+        assert issubclass(view, View)
+        assert (view.slug, view.title) == (spec.slug, spec.title)
+
+
+def test_first_page_imports_nothing_heavy(folder: Path) -> None:
+    code = (
+        "import sys; from galam_explorer.app.layout import Explorer, build_app\n"
+        "import panel as pn; pn.extension('tabulator')\n"
+        f"Explorer({str(folder)!r})\n"
+        "sys.exit(any(n in sys.modules for n in ('torch', 'lightning', 'astroquery')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_tab_waits_for_a_model_and_follows_it(dashboard: Dashboard) -> None:
+    state = dashboard.state
+    state.tab = "learn"
+    assert "needs a model" in markup(dashboard)
+    state.use_model(SimpleNamespace(name="fake", kind="test", hash="1"))
+    view = dashboard.workspace.tabs["learn"]
+    assert view.shown == [state.galaxy_id]
+    state.next()
+    state.rest_frame = True
+    assert view.shown[1:] == [state.galaxy_id] * 2
+    state.open_model("")
+    assert "needs a model" in markup(dashboard)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [(GalamError("no features", "here", "train it"), "Train it"), (KeyError("m9"), "KeyError")],
+)
+def test_view_that_fails_is_a_card_and_a_toast_and_recovers(
+    dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch, fault: Exception, words: str
+) -> None:
+    state = dashboard.state
+    state.use_model(SimpleNamespace(name="fake", kind="test", hash="1"))
+    monkeypatch.setattr(ModelView, "fault", fault)
+    state.tab = "learn"
+    assert state.message.kind == "error"
+    assert words in state.message.text
+    assert words in dashboard.workspace._placed._layout.object
+    monkeypatch.setattr(ModelView, "fault", None)
+    state.next()
+    assert dashboard.workspace.tabs["learn"].shown == [state.galaxy_id]
+
+
+def test_model_loads_in_the_background(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, made = threading.Event(), SimpleNamespace(name="run-1", kind="compact", hash="abc")
+
+    def load_model(source: str) -> Any:
+        assert gate.wait(20)
+        return made
+
+    fake = SimpleNamespace(load_model=load_model)
+    monkeypatch.setattr(models, "import_module", lambda _name: fake)
+    dashboard = Dashboard({"small": str(folder)}, {}, {"run-1": str(tmp_path / "run-1")})
+    state = dashboard.state
+    assert (state.model_id, state.model_state, state.model) == ("run-1", "waiting", None)
+    state.want_model()
+    assert state.model_state == "loading"
+    gate.set()
+    until(lambda: state.model_state == "ready")
+    assert state.model is made
+    assert state.link()["model"] == "run-1"
+
+
+def test_model_that_cannot_be_loaded_is_a_message(folder: Path, tmp_path: Path) -> None:
+    state = ExplorerState({"small": str(folder)}, models={"gone": str(tmp_path / "gone")})
+    state.want_model()
+    until(lambda: state.model_state == "failed")
+    assert state.message.kind == "error"
+    assert state.model_problem
+    assert not state.open_model("unknown")
+    assert "on offer" in state.message.text.lower()
+
+
+def test_only_the_last_of_many_results_arrives(folder: Path) -> None:
+    state = ExplorerState({"small": str(folder)})
+    gate, got, ran = threading.Event(), [], []
+
+    def work(number: int) -> int:
+        gate.wait(20)
+        ran.append(number)
+        return number
+
+    for number in range(50):
+        background.compute(state, "x", lambda n=number: work(n), got.append)
+    gate.set()
+    until(lambda: got == [49])
+    assert len(ran) <= 3
+    errors: list[GalamError] = []
+    background.compute(state, "x", lambda: 1 / 0, got.append, errors.append)
+    until(lambda: len(errors) == 1)
+    assert "ZeroDivisionError" in str(errors[0])
+
+
+def test_results_for_a_closed_session_are_dropped(folder: Path) -> None:
+    dashboard = Dashboard({"small": str(folder)}, {})
+    gate, got = threading.Event(), []
+    background.compute(dashboard.state, "x", lambda: gate.wait(20), got.append)
+    dashboard.close()
+    gate.set()
+    background.compute(ExplorerState({}), "y", lambda: 1, got.append)
+    until(lambda: 1 in got)
+    assert got == [1]
+
+
+def test_view_alone_follows_its_state(folder: Path) -> None:
+    view = GalaxyView.from_survey(folder, galaxy="sim-000003")
+    root = pn.panel(view).get_root(Document())
+    assert root.select_one({"name": "spectrum"}) is not None
+    assert "sim-000003" in view._facts.object
+    view.state.select("sim-000007")
+    assert "sim-000007" in view._facts.object
+    view.export("python")
+    with pytest.raises(GalamError, match="no galaxy"):
+        GalaxyView.from_survey(folder, galaxy="nope")
+
+
+def test_models_on_offer(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "first" / "model"
+    assert named_sources(f"demo:{run}") == {"demo": "demo", "first": str(run)}
+    assert model_sources(str(run)) == {"first": str(run)}
