@@ -75,7 +75,12 @@ def _nmad(residual: np.ndarray, _reference: np.ndarray) -> np.ndarray:
 
 
 def _legacy_sd(residual: np.ndarray, _reference: np.ndarray) -> np.ndarray:
-    return residual.std(axis=-1, where=legacy_clip(residual))
+    kept = legacy_clip(residual)
+    count = kept.sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a large bias leaves nothing
+        mean = (residual * kept).sum(-1) / count
+        square = (residual**2 * kept).sum(-1) / count
+    return np.sqrt(np.maximum(square - mean**2, 0.0))
 
 
 STATISTICS: dict[str, Statistic] = {
