@@ -59,7 +59,12 @@ def test_pins_satisfy_the_ranges() -> None:
 def test_every_third_party_import_is_declared(file: Path) -> None:
     modules = set(re.findall(r"^\s*(?:import|from)\s+([A-Za-z_]\w*)", file.read_text(), re.M))
     modules -= {"galam_explorer", *sys.stdlib_module_names}
-    provides = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
+    provides = {
+        "cv2": "opencv-python-headless",
+        "PIL": "pillow",
+        "yaml": "pyyaml",
+        "sklearn": "scikit-learn",
+    }
     names = {canonicalize_name(provides.get(module, module)) for module in modules}
     known = set(declared()) | {"click"}  # click comes with typer
     if "tools" in file.parts:
