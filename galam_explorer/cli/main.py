@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from galam_explorer import __version__
+from galam_explorer.cli.fetch import fetch_command
 from galam_explorer.cli.import_ import import_command
 from galam_explorer.cli.info import info_command
 from galam_explorer.cli.label import label_command
@@ -15,6 +16,7 @@ from galam_explorer.cli.prepare import prepare_command
 from galam_explorer.cli.serve import serve_command
 from galam_explorer.cli.simulate import simulate_command
 from galam_explorer.cli.templates import templates_app
+from galam_explorer.cli.train import runs_command, train_command
 
 __all__ = ["app", "main"]
 
@@ -31,8 +33,11 @@ app = typer.Typer(
 app.command("serve")(serve_command)
 app.command("simulate")(simulate_command)
 app.command("import")(import_command)
+app.command("fetch")(fetch_command)
 app.command("prepare")(prepare_command)
 app.command("label")(label_command)
+app.command("train")(train_command)
+app.command("runs")(runs_command)
 app.command("info")(info_command)
 app.add_typer(templates_app, name="templates")
 
