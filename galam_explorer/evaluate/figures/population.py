@@ -1,0 +1,270 @@
+"""Predictions of a whole sample against labels or truth (paper Figs. 12, 14, 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+
+from galam_explorer.evaluate.figures.style import Style, font_sizes, style_for, toolbox
+from galam_explorer.evaluate.metrics import legacy_clip, regression_metrics
+
+__all__ = [
+    "QUANTITIES",
+    "comparison_figure",
+    "prediction_figure",
+    "residual_figure",
+    "residual_sn_figure",
+]
+
+QUANTITIES = {"log_age": "log age (log yr)", "m_h": "[M/H] (dex)"}
+"""The two predicted quantities and their axis labels."""
+
+_POINTS = "x", "y"
+
+
+def plot_options(xlabel: str, ylabel: str, **more: Any) -> hv.Options:
+    """Overlay options that the population figures share."""
+    return hv.opts.Overlay(
+        xlabel=xlabel,
+        ylabel=ylabel,
+        **{
+            "responsive": True,
+            "min_height": 140,
+            "show_grid": True,
+            "show_legend": False,
+            "toolbar": "above",
+            "fontsize": font_sizes(),
+            "hooks": [
+                toolbox("pan", "wheel", "box_zoom", "box_select", "lasso", "reset", drag="box_zoom")
+            ],
+            **more,
+        },
+    )
+
+
+def layout(figures: Sequence[hv.Overlay], columns: int) -> hv.Layout:
+    """Figures in rows; their axes move independently."""
+    return hv.Layout(list(figures)).cols(columns).opts(hv.opts.Layout(shared_axes=False))
+
+
+def limits_of(*arrays: np.ndarray, margin: float = 0.04) -> tuple[float, float]:
+    """Range that holds every finite value, with a margin."""
+    values = np.concatenate([np.ravel(one) for one in arrays])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    pad = margin * (high - low) or 0.1
+    return low - pad, high + pad
+
+
+def _dots(x: np.ndarray, y: np.ndarray, style: Style) -> hv.Points:
+    n = len(x)
+    size = 5.0 if n <= 1500 else 4.0 if n <= 5000 else 2.5
+    return hv.Points((x, y), list(_POINTS)).opts(
+        color=style.categories[0], size=size, alpha=0.45 if n > 300 else 0.8, line_color=None
+    )
+
+
+def rings(x: np.ndarray, y: np.ndarray, rows: Sequence[int] | np.ndarray, **how: Any) -> hv.Points:
+    """Open circles around some rows, for the chosen galaxy and the chosen set."""
+    columns = rings_source(x, y, rows)
+    return hv.Points((columns["x"], columns["y"]), list(_POINTS)).opts(fill_color=None, **how)
+
+
+def rings_source(
+    x: np.ndarray, y: np.ndarray, rows: Sequence[int] | np.ndarray
+) -> dict[str, np.ndarray]:
+    """Columns of the Bokeh source of `rings`."""
+    rows = np.asarray(rows, dtype=int)
+    rows = rows[np.isfinite(x[rows]) & np.isfinite(y[rows])]
+    return {"x": x[rows], "y": y[rows]}
+
+
+def _marked(
+    x: np.ndarray,
+    y: np.ndarray,
+    cohort: Sequence[int] | np.ndarray,
+    current: int | None,
+    style: Style,
+) -> list[hv.Points]:
+    chosen = [] if current is None else [current]
+    return [
+        rings(x, y, cohort, size=8, line_color=style.cohort, line_width=0.9, alpha=0.8),
+        rings(x, y, chosen, size=15, line_color=style.current, line_width=3),
+    ]
+
+
+def note(x: float, y: float, text: str, style: Style, align: str = "left") -> hv.Labels:
+    """Lines of text inside the axes, from the top down."""
+    return hv.Labels(([x], [y], [text]), ["x", "y"], "text").opts(
+        text_color=style.text,
+        text_font_size="12px",
+        text_align=align,
+        text_baseline="top",
+        xoffset=0,
+        yoffset=0,
+    )
+
+
+def scatter_text(reference: np.ndarray, predicted: np.ndarray, clipped: bool) -> str:
+    """Bias and SD as the paper's figures print them, and how many galaxies they are of."""
+    known = np.isfinite(reference) & np.isfinite(predicted)
+    if clipped:
+        known[known] = legacy_clip(predicted[known] - reference[known])
+    found = regression_metrics(predicted[known], reference[known])
+    how = "published clip" if clipped else "unclipped"
+    return (
+        f"bias {found['bias']:+.3f}, SD {found['sd']:.3f} dex ({how})\n"
+        f"NMAD {found['nmad']:.3f} dex, {found['n']} galaxies"
+    )
+
+
+def _shown(reference: Any, predicted: Any, clipped: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float arrays; galaxies that are clipped away become NaN."""
+    x, y = np.array(reference, float), np.array(predicted, float)
+    known = np.isfinite(x) & np.isfinite(y)
+    if clipped and known.any():
+        gone = np.flatnonzero(known)[~legacy_clip(y[known] - x[known])]
+        y[gone] = np.nan
+    y[~np.isfinite(x)] = np.nan
+    return x, y
+
+
+def comparison_figure(
+    reference: np.ndarray,
+    predicted: np.ndarray,
+    quantity: str = "log_age",
+    *,
+    against: str = "pPXF label",
+    clipped: bool = False,
+    cohort: Sequence[int] | np.ndarray = (),
+    current: int | None = None,
+    title: str = "",
+    dark: bool = False,
+) -> hv.Overlay:
+    """Predicted against reference, the upper panels of the paper's Figs. 12, 14 and 15.
+
+    Parameters
+    ----------
+    reference, predicted : ndarray, shape (n,), dex
+        NaN is not drawn.
+    quantity : {"log_age", "m_h"}
+    against : str
+        What the reference is.
+    clipped : bool
+        Leave out what the published evaluation clips.
+    cohort, current : sequence of int, int
+        Rows to ring.
+
+    Returns
+    -------
+    hv.Overlay
+        Layers: line of equality, galaxies, cohort, current, text.
+    """
+    style, name = style_for(dark), QUANTITIES[quantity]
+    x, y = _shown(reference, predicted, clipped)
+    low, high = limits_of(x, y)
+    return hv.Overlay(
+        [
+            hv.Curve(([low, high], [low, high])).opts(
+                color=style.current, line_width=1.5, line_dash="dashed"
+            ),
+            _dots(x, y, style),
+            *_marked(x, y, cohort, current, style),
+            note(
+                low + 0.02 * (high - low),
+                high - 0.02 * (high - low),
+                scatter_text(np.asarray(reference, float), np.asarray(predicted, float), clipped),
+                style,
+            ),
+        ]
+    ).opts(
+        plot_options(
+            f"{against}: {name}", f"predicted {name}", xlim=(low, high), ylim=(low, high),
+            title=title,
+        )
+    )  # fmt: skip
+
+
+def residual_figure(
+    reference: np.ndarray,
+    predicted: np.ndarray,
+    quantity: str = "log_age",
+    *,
+    against: str = "pPXF label",
+    clipped: bool = False,
+    cohort: Sequence[int] | np.ndarray = (),
+    current: int | None = None,
+    dark: bool = False,
+) -> hv.Overlay:
+    """Predicted minus reference, the lower panels of the paper's Figs. 12, 14 and 15.
+
+    Parameters as for `comparison_figure`; layers: zero, galaxies, cohort, current.
+    """
+    style, name = style_for(dark), QUANTITIES[quantity]
+    x, y = _shown(reference, predicted, clipped)
+    residual = y - x
+    xlim = limits_of(x, y)
+    reach = float(np.nanmax(np.abs(residual), initial=0.1)) * 1.05
+    short = "Δ log age (dex)" if quantity == "log_age" else "Δ [M/H] (dex)"
+    return hv.Overlay(
+        [
+            hv.Curve((xlim, (0.0, 0.0))).opts(
+                color=style.current, line_width=1.5, line_dash="dashed"
+            ),
+            _dots(x, residual, style),
+            *_marked(x, residual, cohort, current, style),
+        ]
+    ).opts(plot_options(f"{against}: {name}", short, xlim=xlim, ylim=(-reach, reach)))
+
+
+def prediction_figure(
+    reference: np.ndarray,
+    predicted: np.ndarray,
+    quantity: str = "log_age",
+    *,
+    against: str = "pPXF label",
+    clipped: bool = False,
+    title: str = "",
+    dark: bool = False,
+) -> hv.Layout:
+    """Predictions and residuals, one above the other (paper Figs. 12, 14 and 15)."""
+    same = {"against": against, "clipped": clipped, "dark": dark}
+    upper = comparison_figure(reference, predicted, quantity, title=title, **same)
+    lower = residual_figure(reference, predicted, quantity, **same)
+    return layout([upper, lower], columns=1)
+
+
+def residual_sn_figure(
+    sn: np.ndarray,
+    residual: np.ndarray,
+    quantity: str = "log_age",
+    *,
+    cohort: Sequence[int] | np.ndarray = (),
+    current: int | None = None,
+    dark: bool = False,
+) -> hv.Overlay:
+    """Residual of each galaxy against its S/N, on a logarithmic axis.
+
+    Layers: zero, galaxies, cohort, current.
+    """
+    style = style_for(dark)
+    x, y = np.asarray(sn, float), np.asarray(residual, float)
+    x = np.where(x > 0, x, np.nan)
+    known = x[np.isfinite(x)]
+    xlim = (0.9 * known.min(), 1.1 * known.max()) if len(known) else (1.0, 100.0)
+    reach = float(np.nanmax(np.abs(y), initial=0.1)) * 1.05
+    short = "Δ log age (dex)" if quantity == "log_age" else "Δ [M/H] (dex)"
+    return hv.Overlay(
+        [
+            hv.Curve((xlim, (0.0, 0.0))).opts(
+                color=style.current, line_width=1.5, line_dash="dashed"
+            ),
+            _dots(x, y, style),
+            *_marked(x, y, cohort, current, style),
+        ]
+    ).opts(plot_options("S/N in r", short, xlim=xlim, ylim=(-reach, reach), logx=True))
