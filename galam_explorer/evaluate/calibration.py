@@ -1,0 +1,342 @@
+"""Intervals that hold what they promise: learned spread × a conformal quantile.
+
+A network gives a mean and a spread; ``score = |label - mean| / spread`` on the
+validation galaxies says how far the spread can be trusted. The quantile of the
+score is modelled by quantile regression on piecewise linear functions of
+signal-to-noise (M1) and of the predicted values (all), so that it holds not
+only on average (Romano, Patterson & Candès 2019); a last factor with the
+finite-sample correction of split conformal prediction (Lei et al. 2018) makes
+it hold on average.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import QuantileRegressor
+
+from galam_explorer.errors import GalamError
+from galam_explorer.labels.dispersion import SN_EDGES
+
+__all__ = [
+    "LEVELS",
+    "Calibration",
+    "Quantile",
+    "Term",
+    "conformal_quantile",
+    "coverage_table",
+    "fit_calibration",
+]
+
+LEVELS = (0.68, 0.90)
+TARGETS = ("log_age", "m_h")
+FEWEST = 20
+"""Without so many validation galaxies there are no intervals."""
+_PER_NODE = 150
+_MOST_NODES = 5
+_FLOOR = 1e-6
+
+
+@dataclass(frozen=True)
+class Term:
+    """One piecewise linear part of the logarithm of a quantile.
+
+    Parameters
+    ----------
+    variable : str
+        ``sn_r``, or a predicted ``log_age`` or ``m_h``.
+    nodes : tuple of float
+        Where it bends, ascending; constant beyond the ends.
+    logs : tuple of float
+        Its values there; 0 stands for "unknown".
+    """
+
+    variable: str
+    nodes: tuple[float, ...]
+    logs: tuple[float, ...]
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Value for each galaxy; 0, the mean over the validation galaxies, where unknown."""
+        found = np.interp(values, self.nodes, self.logs)
+        return np.where(np.isfinite(values), found, 0.0)
+
+
+@dataclass(frozen=True)
+class Quantile:
+    """How many spreads an interval reaches to either side.
+
+    Parameters
+    ----------
+    level : float
+    constant : float
+    terms : tuple of Term
+    """
+
+    level: float
+    constant: float
+    terms: tuple[Term, ...] = ()
+
+    def __call__(self, variables: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Half-width in units of the spread, shape (n,)."""
+        size = len(next(iter(variables.values())))
+        logs = np.zeros(size)
+        for term in self.terms:
+            logs = logs + term(variables[term.variable])
+        return self.constant * np.exp(logs)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The quantiles of every network and target.
+
+    Parameters
+    ----------
+    target : {"label", "truth"}
+        What the intervals cover: pPXF-style labels or the simulated truth.
+    galaxies : mapping of str to int
+        Validation galaxies by network.
+    quantiles : mapping of (network, target, level) to Quantile
+    notes : tuple of str
+    """
+
+    target: str
+    galaxies: Mapping[str, int]
+    quantiles: Mapping[tuple[str, str, float], Quantile]
+    notes: tuple[str, ...] = ()
+
+    def half_widths(
+        self, network: str, target: str, spread: np.ndarray, variables: Mapping[str, np.ndarray]
+    ) -> list[np.ndarray]:
+        """Half-widths at each of `LEVELS`, dex, each (n,); NaN where not calibrated.
+
+        Parameters
+        ----------
+        network, target : str
+        spread : ndarray, shape (n,)
+            Learned spread, dex.
+        variables : mapping
+            ``sn_r`` and the predicted ``log_age`` and ``m_h``, each (n,).
+        """
+        widths: list[np.ndarray] = []
+        for level in LEVELS:
+            quantile = self.quantiles.get((network, target, level))
+            if quantile is None:
+                widths.append(np.full(len(spread), np.nan))
+                continue
+            width = quantile(variables) * spread
+            # The wider interval holds the narrower one, also where few galaxies are.
+            widths.append(np.maximum(width, widths[-1]) if widths else width)
+        return widths
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        networks: dict[str, Any] = {}
+        for (network, target, level), quantile in self.quantiles.items():
+            entry = networks.setdefault(network, {}).setdefault(target, {})
+            entry[f"{100 * level:.0f}"] = asdict(quantile)
+        return {
+            "target": self.target,
+            "levels": list(LEVELS),
+            "split": "validation",
+            "galaxies": dict(self.galaxies),
+            "notes": list(self.notes),
+            "networks": networks,
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any], where: object = "") -> Calibration:
+        """Read back `to_json`.
+
+        Raises
+        ------
+        GalamError
+            If a part is missing or is not a number.
+        """
+        try:
+            quantiles = {
+                (network, target, float(one["level"])): _quantile(one)
+                for network, targets in fields["networks"].items()
+                for target, levels in targets.items()
+                for one in levels.values()
+            }
+            return cls(
+                fields["target"], fields["galaxies"], quantiles, tuple(fields.get("notes", ()))
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise GalamError(f"the calibration cannot be read ({error!r})", where) from error
+
+
+def _quantile(fields: Mapping[str, Any]) -> Quantile:
+    terms = tuple(
+        Term(
+            one["variable"],
+            tuple(float(node) for node in one["nodes"]),
+            tuple(float(value) for value in one["logs"]),
+        )
+        for one in fields["terms"]
+    )
+    return Quantile(float(fields["level"]), float(fields["constant"]), terms)
+
+
+def conformal_quantile(scores: np.ndarray, level: float) -> float:
+    """The ⌈(n + 1)·level⌉-th smallest score: covers a new one with at least that chance.
+
+    Raises
+    ------
+    GalamError
+        With so few scores that none does.
+    """
+    rank = int(np.ceil((len(scores) + 1) * level - 1e-9))
+    if rank > len(scores):
+        raise GalamError(f"{len(scores)} galaxies are too few for {100 * level:.0f} % intervals")
+    return float(np.partition(scores, rank - 1)[rank - 1])
+
+
+def fit_calibration(
+    residuals: Mapping[str, np.ndarray],
+    spreads: Mapping[str, np.ndarray],
+    variables: Mapping[str, Mapping[str, np.ndarray]],
+    target: str,
+) -> Calibration:
+    """Calibrate every network on validation galaxies.
+
+    Parameters
+    ----------
+    residuals, spreads : mapping of str to ndarray, shape (n, 2)
+        By network: prediction - label and learned spread, dex.
+    variables : mapping of str to mapping
+        By network: the variables that its quantile may depend on, each (n,).
+        ``sn_r`` only where a spectrum is the input.
+    target : {"label", "truth"}
+
+    Returns
+    -------
+    Calibration
+    """
+    quantiles, galaxies, notes = {}, {}, []
+    for network, residual in residuals.items():
+        good = np.isfinite(residual).all(axis=1) & (spreads[network] > 0).all(axis=1)
+        galaxies[network] = int(good.sum())
+        if galaxies[network] < FEWEST:
+            notes.append(
+                f"{network} has no intervals: {galaxies[network]} validation galaxies, "
+                f"at least {FEWEST} are needed"
+            )
+            continue
+        known = {name: np.asarray(v, float)[good] for name, v in variables[network].items()}
+        for column, name in enumerate(TARGETS):
+            scores = np.abs(residual[good, column]) / spreads[network][good, column]
+            for level in LEVELS:
+                quantiles[network, name, level] = fit_quantile(scores, known, level)
+    return Calibration(target, galaxies, quantiles, tuple(notes))
+
+
+def fit_quantile(scores: np.ndarray, variables: Mapping[str, np.ndarray], level: float) -> Quantile:
+    """Quantile of `scores` as a smooth function of `variables`.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n,)
+        Not negative.
+    variables : mapping of str to ndarray, shape (n,)
+        NaN where unknown.
+    level : float
+    """
+    bases = {name: _basis(values) for name, values in variables.items()}
+    bases = {name: one for name, one in bases.items() if one is not None}
+    terms: tuple[Term, ...] = ()
+    if bases:
+        # Logarithms keep the order, so their quantile is the quantile's logarithm.
+        design = np.hstack([hats for _, hats, _ in bases.values()])
+        fit = QuantileRegressor(quantile=level, alpha=0.0, solver="highs")
+        fit.fit(design, np.log(np.maximum(scores, _FLOOR)))
+        terms = _terms(bases, fit.coef_)
+    shape = Quantile(level, 1.0, terms)
+    ratio = scores / shape(variables) if terms else scores
+    return Quantile(level, conformal_quantile(ratio, level), terms)
+
+
+Basis = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _basis(values: np.ndarray) -> Basis | None:
+    """Nodes, centred hat functions (n, k - 1) and their means; None if there is too little."""
+    known = np.isfinite(values)
+    count = min(int(known.sum()) // _PER_NODE + 1, _MOST_NODES)
+    if count < 2:
+        return None
+    nodes = np.unique(np.quantile(values[known], np.linspace(0.02, 0.98, count)))
+    if len(nodes) < 2:
+        return None
+    hats = np.stack([np.interp(values, nodes, row) for row in np.eye(len(nodes))[1:]], axis=1)
+    means = hats[known].mean(axis=0)
+    return nodes, np.where(known[:, None], hats - means, 0.0), means
+
+
+def _terms(bases: Mapping[str, Basis], coefficients: np.ndarray) -> tuple[Term, ...]:
+    terms, start = [], 0
+    for name, (nodes, _, means) in bases.items():
+        part = coefficients[start : start + len(means)]
+        start += len(means)
+        logs = np.concatenate([[0.0], part]) - means @ part
+        terms.append(Term(name, tuple(map(float, nodes)), tuple(map(float, logs))))
+    return tuple(terms)
+
+
+def coverage_table(
+    predictions: pd.DataFrame, labels: np.ndarray, sn_r: np.ndarray, networks: Sequence[str]
+) -> pd.DataFrame:
+    """Share of galaxies inside their intervals, in all and in bins.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As `galam_explorer.evaluate.predict.Model.predict` gives it.
+    labels : ndarray, shape (n, 2)
+        What the intervals should hold, row by row; NaN rows are left out.
+    sn_r : ndarray, shape (n,)
+    networks : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        ``network``, ``target``, ``level``, ``bin`` (``all``, ``S/N 5-10``, …,
+        ``age third 1``, …), ``galaxies``, ``coverage``, ``error`` (binomial
+        standard error), ``width`` (median full width, dex).
+    """
+    rows = []
+    for network in networks:
+        age = predictions[f"{network}_log_age"].to_numpy(float)
+        for column, target in enumerate(TARGETS):
+            for level in LEVELS:
+                name = f"{network}_{target}"
+                low = predictions[f"{name}_lo{100 * level:.0f}"].to_numpy(float)
+                high = predictions[f"{name}_hi{100 * level:.0f}"].to_numpy(float)
+                value = labels[:, column]
+                good = np.isfinite(low) & np.isfinite(value)
+                inside = (value >= low) & (value <= high)
+                for title, chosen in _bins(age, sn_r, good):
+                    if count := int(chosen.sum()):
+                        share = float(inside[chosen].mean())
+                        error = float(np.sqrt(max(level * (1 - level), 1e-9) / count))
+                        width = float(np.median((high - low)[chosen]))
+                        rows.append((network, target, level, title, count, share, error, width))
+    columns = ["network", "target", "level", "bin", "galaxies", "coverage", "error", "width"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _bins(age: np.ndarray, sn_r: np.ndarray, good: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    bins = [("all", good)]
+    for low, high in itertools.pairwise(SN_EDGES):
+        title = f"S/N {low:g}-{high:g}" if np.isfinite(high) else f"S/N ≥ {low:g}"
+        bins.append((title, good & (sn_r >= low) & (sn_r < high)))
+    if good.any():
+        edges = np.quantile(age[good], [1 / 3, 2 / 3])
+        third = np.digitize(age, edges)
+        bins += [(f"age third {k + 1}", good & (third == k)) for k in range(3)]
+    return bins
