@@ -43,7 +43,9 @@ def train_command(
     spatial_degrees: Annotated[
         float | None, typer.Option(help="Keep cells of the sky of this size together.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="At most, for each stage.")] = None,
+    epochs: Annotated[
+        str | None, typer.Option(help="Most epochs, or by stage: '20' or '16,m1=24'.")
+    ] = None,
     joint_epochs: Annotated[
         int | None, typer.Option(min=0, help="Of fine-tuning M2, M3 and M4 together.")
     ] = None,
@@ -74,7 +76,8 @@ def train_command(
     Ctrl-C, a crash or kill -9.
     """
     with user_errors(debug):
-        rate, rates = _rates(lr)
+        rate, rates = _by_stage(lr, float, "--lr")
+        count, counts = _by_stage(epochs, int, "--epochs")
         network = _given(
             bands=bands, resolution=resolution, attention=attention, width=width, dropout=dropout
         )
@@ -84,7 +87,8 @@ def train_command(
             split_seed=split_seed,
             spatial_degrees=spatial_degrees,
             target=target,
-            epochs=epochs,
+            epochs=count,
+            stage_epochs=counts,
             joint_epochs=joint_epochs,
             patience=patience,
             batch_size=batch_size,
@@ -104,22 +108,22 @@ def _given(**choices: Any) -> dict[str, Any]:
     return {name: value for name, value in choices.items() if value is not None}
 
 
-def _rates(text: str | None) -> tuple[float | None, tuple[tuple[str, float], ...] | None]:
-    """One rate for all stages and rates by stage, of ``--lr``."""
+def _by_stage(text: str | None, number: type, option: str) -> tuple[Any, Any]:
+    """``(for all stages, pairs of a stage and its own)`` of '16,m1=24'."""
     from galam_explorer.errors import GalamError
 
-    rate, rates = None, []
+    general, named = None, []
     for part in text.split(",") if text else ():
         stage, _, value = part.rpartition("=")
         try:
-            number = float(value)
+            read = number(value)
         except ValueError as error:
-            raise GalamError(f"not a number: {value!r}", "--lr") from error
+            raise GalamError(f"not a number: {value!r}", option) from error
         if stage:
-            rates.append((stage.strip(), number))
+            named.append((stage.strip(), read))
         else:
-            rate = number
-    return rate, tuple(rates) or None
+            general = read
+    return general, tuple(named) or None
 
 
 def _train(

@@ -32,6 +32,8 @@ class TrainConfig(Config):
         Learn pPXF-style labels, or (simulated surveys only) what was put in.
     epochs : int
         At most this many for each stage.
+    stage_epochs : tuple of (str, int)
+        Other numbers for some stages, as ``("m1", 24)``.
     patience : int
         Stop a stage after so many epochs without a better validation loss; 0: never.
     batch_size : int
@@ -45,7 +47,7 @@ class TrainConfig(Config):
     loss : {"nll", "mse"}
         ``nll``: Gaussian log-likelihood with a learned spread; ``mse``: the paper's.
     augment : bool
-        Rotations by 90° and flips of images.
+        Rotations by 90° and flips of images; small redshifts of, and noise on, spectra.
     joint_epochs : int
         Fine-tune M2, M3 and M4 together for so many epochs after M4; 0: not.
     precision : {"auto", "32", "bf16"}
@@ -64,7 +66,8 @@ class TrainConfig(Config):
     spatial_degrees: float = 0.0
     target: str = "label"
     epochs: int = 20
-    patience: int = 6
+    stage_epochs: tuple[tuple[str, int], ...] = ()
+    patience: int = 0
     batch_size: int = 64
     learning_rates: tuple[tuple[str, float], ...] = ()
     learning_rate: float = 2e-3
@@ -82,6 +85,8 @@ class TrainConfig(Config):
     def __post_init__(self) -> None:
         rates = tuple((str(name), float(rate)) for name, rate in self.learning_rates)
         object.__setattr__(self, "learning_rates", rates)
+        counts = tuple((str(name), count) for name, count in self.stage_epochs)
+        object.__setattr__(self, "stage_epochs", counts)
         ordered = tuple(name for name in NETWORKS if name in self.stages)
         known = len(self.stages) > 0 and set(self.stages) <= set(NETWORKS)
         self.require(known, "stages", f"one or more of {', '.join(NETWORKS)}")
@@ -97,6 +102,11 @@ class TrainConfig(Config):
         self.require(0 < self.learning_rate < 1, "learning_rate", "between 0 and 1")
         fine = all(name in NETWORKS and 0 < rate < 1 for name, rate in self.learning_rates)
         self.require(fine, "learning_rates", "pairs of a stage and a rate between 0 and 1")
+        counted = all(
+            name in NETWORKS and isinstance(count, int) and count >= 1
+            for name, count in self.stage_epochs
+        )
+        self.require(counted, "stage_epochs", "pairs of a stage and a whole number above 0")
         self.require(0 <= self.weight_decay < 1, "weight_decay", "at least 0 and below 1")
         self.require(0 <= self.spatial_degrees <= 90, "spatial_degrees", "from 0 to 90°")
 
@@ -115,6 +125,7 @@ class TrainConfig(Config):
         """The published training: Adam, MSE, batches of 32, 100 epochs, constant rates."""
         published = {
             "epochs": 100,
+            "stage_epochs": (),
             "patience": 0,
             "batch_size": 32,
             "learning_rate": 1e-4,
@@ -130,6 +141,10 @@ class TrainConfig(Config):
     def named(cls, preset: str, **changes: Any) -> Self:
         """The default choices that go with a preset of the networks."""
         return cls.paper(**changes) if preset == "paper" else cls(**changes)
+
+    def epochs_of(self, stage: str) -> int:
+        """Most epochs of a stage."""
+        return dict(self.stage_epochs).get(stage, self.epochs)
 
     def rate(self, stage: str) -> float:
         """Learning rate of a stage."""

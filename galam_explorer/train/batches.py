@@ -13,8 +13,9 @@ from torch import Tensor
 
 from galam_explorer.config import NetworkConfig
 from galam_explorer.networks import image_tensor
+from galam_explorer.train.augment import dihedral, noisier, redshifted
 
-__all__ = ["Batches", "StageData", "dihedral"]
+__all__ = ["Batches", "StageData"]
 
 
 class Batches:
@@ -63,25 +64,6 @@ class Batches:
             yield torch.from_numpy(rows[start : start + self.size])
 
 
-def dihedral(images: Tensor) -> Tensor:
-    """Each eighth of a batch turned by another symmetry of the square.
-
-    Batches are in random order, so every galaxy is turned at random.
-
-    Parameters
-    ----------
-    images : Tensor, shape (B, H, W, C)
-        Square.
-
-    Returns
-    -------
-    Tensor, shape (B, H, W, C)
-    """
-    parts = torch.tensor_split(images, 8)
-    turned = [part.rot90(k % 4, (1, 2)) for k, part in enumerate(parts)]
-    return torch.cat([part.flip(2) if k > 3 else part for k, part in enumerate(turned)])
-
-
 @dataclass(eq=False)
 class StageData:
     """What one stage reads and learns, by row of the survey.
@@ -122,4 +104,6 @@ class StageData:
             taken = (image_tensor(images, self.network),)
         elif self.kind == "fusion":
             taken = tuple(one.float() for one in taken)
+        elif training and self.augment:
+            taken = (noisier(redshifted(taken[0])),)
         return taken, self.targets[rows]

@@ -99,7 +99,7 @@ def train_run(
     data = load_training_data(survey, preprocess, train, _same_label(folder, label, resume))
     with folder.locked(), _threads(train.threads):
         split = _begin(folder, survey, network, train, data, resume)
-        epochs = dict.fromkeys(train.stages, train.epochs)
+        epochs = {stage: train.epochs_of(stage) for stage in train.stages}
         if train.joint_epochs and "m4" in train.stages:
             epochs["joint"] = train.joint_epochs
         progress = Progress(folder, epochs, callback)

@@ -131,7 +131,7 @@ class Workshop:
     def _data(
         self, kind: str, inputs: tuple[Tensor, ...], targets: Tensor, rows: list[np.ndarray]
     ) -> StageData:
-        augment = self.train.augment and kind == "images"
+        augment = self.train.augment and kind != "fusion"
         return StageData(kind, inputs, targets, rows[0], rows[1], self.network, augment)
 
     def real_features(self) -> Tensor:
