@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -16,6 +16,9 @@ from galam_explorer.cli.common import (
     progress_bar,
     user_errors,
 )
+
+if TYPE_CHECKING:
+    from galam_explorer.config import LabelConfig
 
 __all__ = ["label_command"]
 
@@ -55,12 +58,9 @@ def label_command(
     A run that was stopped goes on with the shards that are not done. Results are
     named by a hash of all choices: other choices do not overwrite them.
     """
-    from galam_explorer.config import LabelConfig
-    from galam_explorer.labels import label_survey
-    from galam_explorer.labels.dispersion import dispersion_by_sn
-    from galam_explorer.survey import load_survey
-
     with user_errors(debug):
+        from galam_explorer.config import LabelConfig
+
         config = LabelConfig(
             templates=templates,
             engine=engine,
@@ -70,34 +70,42 @@ def label_command(
             emission=emission,
             seed=seed,
         )
-        opened = load_survey(survey)
-        for problem in opened.problems:
-            console.print(f"[yellow]left out[/] {problem}", highlight=False, soft_wrap=True)
-        started = time.perf_counter()
-        with progress_bar(f"Labelling {opened.name}") as report:
-            labels = label_survey(opened, config, workers, report, scheduler)
-        seconds = time.perf_counter() - started
-        for note in labels.notes:
-            console.print(note, highlight=False)
-        counts = labels.counts()
-        listed = ", ".join(f"{count} {status}" for status, count in counts.items())
-        console.print(f"{len(labels)} galaxies: {listed}", highlight=False)
-        by_sn = dispersion_by_sn(labels.table, opened.column("sn_r")) if draws else None
-        if by_sn is not None:
-            console.print(_table(by_sn))
-        console.print(str(labels.path), highlight=False, soft_wrap=True)
-        finish(
-            {
-                "path": str(labels.path),
-                "config": labels.config.hash,
-                "galaxies": len(labels),
-                "counts": counts,
-                "dispersion": [] if by_sn is None else by_sn.to_dict("records"),
-                "seconds": round(seconds, 3),
-                "problems": opened.problems,
-            },
-            as_json,
-        )
+        finish(_label(survey, config, workers, scheduler), as_json)
+
+
+def _label(
+    source: str, config: LabelConfig, workers: int | None, scheduler: str | None
+) -> dict[str, Any]:
+    """Label a survey, print what came out, and give the summary."""
+    from galam_explorer.labels import label_survey
+    from galam_explorer.labels.dispersion import dispersion_by_sn
+    from galam_explorer.survey import load_survey
+
+    survey = load_survey(source)
+    for problem in survey.problems:
+        console.print(f"[yellow]left out[/] {problem}", highlight=False, soft_wrap=True)
+    started = time.perf_counter()
+    with progress_bar(f"Labelling {survey.name}") as report:
+        labels = label_survey(survey, config, workers, report, scheduler)
+    seconds = time.perf_counter() - started
+    for note in labels.notes:
+        console.print(note, highlight=False)
+    counts = labels.counts()
+    listed = ", ".join(f"{count} {status}" for status, count in counts.items())
+    console.print(f"{len(labels)} galaxies: {listed}", highlight=False)
+    by_sn = dispersion_by_sn(labels.table, survey.column("sn_r")) if config.draws else None
+    if by_sn is not None:
+        console.print(_table(by_sn))
+    console.print(str(labels.path), highlight=False, soft_wrap=True)
+    return {
+        "path": str(labels.path),
+        "config": labels.config.hash,
+        "galaxies": len(labels),
+        "counts": counts,
+        "dispersion": [] if by_sn is None else by_sn.to_dict("records"),
+        "seconds": round(seconds, 3),
+        "problems": survey.problems,
+    }
 
 
 def _table(by_sn: Any) -> Table:

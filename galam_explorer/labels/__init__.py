@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from galam_explorer.labels.survey import (
     SurveyLabels,
     label_survey,
+    load_label,
     load_labels,
     saved_labels,
 )
 from galam_explorer.labels.templates import TemplateLibrary, load_templates
+from galam_explorer.labels.unit import fit_galaxy
 
 if TYPE_CHECKING:
     from galam_explorer.labels.batched import BatchedFitter, fit_batched
@@ -24,8 +26,10 @@ __all__ = [
     "SurveyLabels",
     "TemplateLibrary",
     "fit_batched",
+    "fit_galaxy",
     "fit_ppxf",
     "label_survey",
+    "load_label",
     "load_labels",
     "load_templates",
     "saved_labels",

@@ -22,9 +22,10 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController
 
 from galam_explorer.config import LabelConfig
-from galam_explorer.labels.batched_bank import EDGE, template_bank
+from galam_explorer.labels.batched_bank import EDGE, Smoothed, template_bank
 from galam_explorer.labels.batched_draws import draw_weights
 from galam_explorer.labels.batched_search import Problem, Search, State
 from galam_explorer.labels.fit_input import (
@@ -40,7 +41,7 @@ from galam_explorer.records import Galaxy, StellarPopulation
 __all__ = ["BatchedFitter", "fit_batched"]
 
 MIN_CONTINUUM = 0.1
-_CHUNK = 16
+_CHUNK = 48
 
 
 class BatchedFitter:
@@ -97,8 +98,8 @@ class BatchedFitter:
         search = Search(self, problem)
         return search.run()
 
-    def templates(self, problem: Problem, state: State) -> torch.Tensor:
-        """Templates at the parameters, shape (B, n + 2 · EDGE, nt), float32."""
+    def templates(self, problem: Problem, state: State) -> Smoothed:
+        """Templates at the parameters, with `EDGE` more pixels at each end."""
         return self.bank.evaluate(problem.loglam0, state.velocity, state.variance, problem.matching)
 
     def continuum(self, problem: Problem, m: torch.Tensor) -> torch.Tensor:
@@ -164,8 +165,7 @@ class BatchedFitter:
         return results
 
     def _models(self, problem: Problem, state: State) -> np.ndarray:
-        templates = self.templates(problem, state)[:, EDGE:-EDGE]
-        model = (templates @ state.weights.float()[..., None])[..., 0].double()
+        model = self.templates(problem, state).mix(state.weights)[:, EDGE:-EDGE]
         model = model * self.continuum(problem, state.m)
         if self.config.degree >= 0:
             basis = problem.legendre[..., : self.config.degree + 1]
@@ -206,9 +206,15 @@ def _legendre(n: int, degree: int) -> np.ndarray:
     return np.polynomial.legendre.legvander(np.linspace(-1, 1, n), degree)
 
 
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    """The libraries under NumPy, which are looked for once."""
+    return ThreadpoolController()
+
+
 @contextmanager
 def limited_threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads in this process for a while.
+    """Let torch and NumPy use `count` threads in this process for a while.
 
     The matrices are small: a second thread mostly waits, and spins while it does. Use
     processes for more cores, as `label_survey` does.
@@ -216,6 +222,7 @@ def limited_threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
-        yield
+        with _blas().limit(limits=count, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)

@@ -6,10 +6,15 @@ geometric grid 10 % apart give it to about 1e-4 of a line's depth. Four points o
 a grid four times finer than SDSS's do the same for the velocity. One model
 evaluation is then twelve weighted rows per pixel, whatever the resolution of
 the instrument does along the spectrum, and no Fourier transform.
+
+On a CPU the templates of each spectrum are a tensor of their own: a batch of them is
+larger than the caches, and fetching it from memory takes longer than the arithmetic.
 """
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -21,7 +26,15 @@ from galam_explorer.labels.fit_input import PIXEL_KMS
 from galam_explorer.labels.templates import TemplateLibrary
 from galam_explorer.records import LOGLAM_STEP
 
-__all__ = ["EDGE", "MAX_VARIANCE", "MIN_VARIANCE", "TemplateBank", "derivatives", "template_bank"]
+__all__ = [
+    "EDGE",
+    "MAX_VARIANCE",
+    "MIN_VARIANCE",
+    "Smoothed",
+    "TemplateBank",
+    "derivatives",
+    "template_bank",
+]
 
 OVERSAMPLING = 4
 NATURAL_VARIANCE = 1.2
@@ -43,6 +56,45 @@ _SECOND = np.array([2, -27, 270, -490, 270, -27, 2]) / 180
 def template_bank(library: TemplateLibrary, device: str = "cpu") -> TemplateBank:
     """The bank of a library, built once a process: it takes seconds and 100 MB or more."""
     return TemplateBank(library, device)
+
+
+@dataclass
+class Smoothed:
+    """Templates of a batch of spectra, shifted and smoothed.
+
+    Parameters
+    ----------
+    parts : list of Tensor, shape (b, n + 2 · EDGE, n_templates), float32
+        One for each spectrum on a CPU, one for all on a GPU.
+    """
+
+    parts: list[torch.Tensor]
+
+    def slices(self) -> list[slice]:
+        """The rows of the batch that each part holds."""
+        ends = list(itertools.accumulate(len(part) for part in self.parts))
+        return [slice(end - len(part), end) for end, part in zip(ends, self.parts, strict=True)]
+
+    def mix(self, weights: torch.Tensor) -> torch.Tensor:
+        """The templates' sum with weights (B, n_templates), shape (B, n + 2 · EDGE), float64."""
+        columns = weights.float()[..., None]
+        pairs = zip(self.parts, self.slices(), strict=True)
+        return torch.cat([part @ columns[rows] for part, rows in pairs])[..., 0].double()
+
+    def take(self, keep: torch.Tensor) -> Smoothed:
+        """Those of some rows, given by a mask (B,)."""
+        if len(self.parts) == 1 and len(self.parts[0]) > 1:
+            return Smoothed([self.parts[0][keep]])
+        pairs = zip(self.parts, keep.tolist(), strict=True)
+        return Smoothed([part for part, kept in pairs if kept])
+
+    def where(self, take: torch.Tensor, other: Smoothed) -> Smoothed:
+        """These where `take` (B,) holds, else those of `other`."""
+        if len(self.parts) == 1:
+            both = torch.where(take[:, None, None], self.parts[0], other.parts[0])
+            return Smoothed([both])
+        rows = zip(self.parts, other.parts, take.tolist(), strict=True)
+        return Smoothed([one if taken else two for one, two, taken in rows])
 
 
 class TemplateBank:
@@ -69,6 +121,9 @@ class TemplateBank:
         self.n_nodes, self.rows, self.n_templates = table.shape
         self.device = torch.device(device)
         self.table = torch.from_numpy(table.reshape(-1, self.n_templates)).to(self.device)
+        whole = {"device": self.device, "dtype": torch.int32}
+        nodes = torch.arange(3, **whole)[:, None] * self.rows
+        self.offsets = (nodes + torch.arange(4, **whole)).reshape(-1)
 
     def evaluate(
         self,
@@ -76,8 +131,8 @@ class TemplateBank:
         velocity: torch.Tensor,
         variance: torch.Tensor,
         matching: torch.Tensor,
-    ) -> torch.Tensor:
-        """All templates, shifted and smoothed, on the pixels of some spectra.
+    ) -> Smoothed:
+        """All templates, shifted and smoothed, on the pixels of some spectra; `EDGE` more each end.
 
         Parameters
         ----------
@@ -89,11 +144,6 @@ class TemplateBank:
             Stellar, pixels².
         matching : Tensor, shape (B, n)
             To the instrument's resolution, pixels².
-
-        Returns
-        -------
-        Tensor, shape (B, n + 2 · EDGE, n_templates), float32
-            `EDGE` pixels are added at each end.
         """
         batch, n = len(loglam0), matching.shape[1] + 2 * EDGE
         matching = torch.nn.functional.pad(matching[:, None], (EDGE, EDGE), mode="replicate")[:, 0]
@@ -101,7 +151,7 @@ class TemplateBank:
         node = torch.log(total / NATURAL_VARIANCE + 1) / NODE_STEP
         centre = node.round().clamp(1, self.n_nodes - 2)
         t = node - centre
-        across = torch.stack([t * (t - 1) / 2, 1 - t * t, t * (t + 1) / 2], -1)
+        across = torch.stack([t * (t - 1) / 2, 1 - t * t, t * (t + 1) / 2], -1).float()
         position = ((loglam0 - self.start) / LOGLAM_STEP - velocity - EDGE) * OVERSAMPLING
         first = position.floor()
         u = (position - first)[:, None]
@@ -113,18 +163,27 @@ class TemplateBank:
                 (u + 1) * u * (u - 1) / 6,
             ],
             -1,
-        )
-        pixel = torch.arange(n, device=self.device) * OVERSAMPLING - 1
-        row = (first.long()[:, None] + pixel).clamp(0, self.rows - 4)
-        row = row + (centre.long() - 1) * self.rows
-        offsets = torch.arange(3, device=self.device)[:, None] * self.rows
-        offsets = (offsets + torch.arange(4, device=self.device)).reshape(-1)
+        ).float()
+        pixel = torch.arange(n, device=self.device, dtype=torch.int32) * OVERSAMPLING - 1
+        row = (first.int()[:, None] + pixel).clamp(0, self.rows - 4)
+        row = row + (centre.int() - 1) * self.rows
+        size = 1 if self.device.type == "cpu" else batch
+        parts = [
+            self._interpolate(row[i : i + size], across[i : i + size], along[i : i + size])
+            for i in range(0, batch, size)
+        ]
+        return Smoothed(parts)
+
+    def _interpolate(
+        self, row: torch.Tensor, across: torch.Tensor, along: torch.Tensor
+    ) -> torch.Tensor:
+        """Three nodes (b, n, 3) times four samples (b, 4) from the table's rows (b, n) on."""
         weights = (across[..., :, None] * along[:, None, None, :]).reshape(-1, 12)
-        rows = (row[..., None] + offsets).reshape(-1, 12)
+        rows = (row[..., None] + self.offsets).reshape(-1, 12)
         smoothed = torch.nn.functional.embedding_bag(
-            rows, self.table, mode="sum", per_sample_weights=weights.float()
+            rows, self.table, mode="sum", per_sample_weights=weights
         )
-        return smoothed.view(batch, n, self.n_templates)
+        return smoothed.view(*row.shape, self.n_templates)
 
 
 def _smoothed(pixels: np.ndarray, variances: np.ndarray) -> np.ndarray:

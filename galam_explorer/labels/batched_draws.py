@@ -13,6 +13,7 @@ up to 11 % below it for one at S/N 7 with additive polynomials.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -150,7 +151,7 @@ def draw_weights(
 
 def _moments(fitter: BatchedFitter, problem: Problem, state: State, used: torch.Tensor) -> _Moments:
     templates = fitter.templates(problem, state)
-    stars = (templates @ state.weights.float()[..., None])[..., 0].double()
+    stars = templates.mix(state.weights)
     slope, bend = derivatives(stars)
     continuum = fitter.continuum(problem, state.m)
     additive = problem.legendre[0, :, : fitter.config.degree + 1]
@@ -161,7 +162,7 @@ def _moments(fitter: BatchedFitter, problem: Problem, state: State, used: torch.
     x = problem.legendre[0, :, 1] if problem.legendre.shape[-1] > 1 else None
     series = _legendre_series(x, 2 * k, problem)
     return _Moments(
-        templates[0, EDGE:-EDGE][used].double(), fixed[used], problem.root[0, used],
+        templates.parts[0][0, EDGE:-EDGE][used].double(), fixed[used], problem.root[0, used],
         series[used], k,
     )  # fmt: skip
 
@@ -176,6 +177,56 @@ def _legendre_series(x: torch.Tensor | None, degree: int, problem: Problem) -> t
     return torch.stack(columns, 1)
 
 
+@dataclass
+class _Draws:
+    """Draws that are still being fitted; the first dimension of all is D.
+
+    `start` is the first guess of the bounded unknowns, `square` the data's own product,
+    `chi2` that of `mu` and `weights`.
+    """
+
+    mu: torch.Tensor
+    weights: torch.Tensor
+    start: torch.Tensor
+    on_templates: torch.Tensor
+    on_fixed: torch.Tensor
+    square: torch.Tensor
+    gram: torch.Tensor
+    rhs: torch.Tensor
+    chi2: torch.Tensor
+    damping: torch.Tensor
+
+    def take(self, keep: torch.Tensor) -> _Draws:
+        """Some of them."""
+        return _Draws(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+
+    def improve(self, moments: _Moments) -> torch.Tensor:
+        """One damped Gauss-Newton step; which draws, shape (D,), have converged."""
+        n, k = moments.gram.shape[-1], moments.degree
+        damped = self.gram.clone()
+        damped.diagonal(dim1=-2, dim2=-1)[:, -k:].mul_(1 + self.damping[:, None])
+        step, _ = bounded_solve(damped, self.rhs, n + 1, self.start)
+        expected = 1 - _chi2(self.square, self.gram, self.rhs, step) / self.chi2
+        mu = self.mu.clone()
+        mu[:, 1:] = (mu[:, 1:] + step[:, -k:]).clamp(-1, 1)
+        gram, rhs = moments.system(mu, step[:, :n], (self.on_templates, self.on_fixed))
+        point = step.clone()
+        point[:, -k:] = 0
+        chi2 = _chi2(self.square, gram, rhs, point)
+        actual = 1 - chi2 / self.chi2
+        better, ratio = actual > 0, actual / expected.clamp_min(1e-300)
+        done = (expected < _FTOL) & (actual.abs() < _FTOL) | (self.damping > 1e8)
+        damping = torch.where(ratio > 0.75, self.damping / 8, self.damping)
+        self.damping = torch.where(ratio < 0.25, damping.clamp_min(1e-3) * 8, damping)
+        self.chi2 = torch.where(better, chi2, self.chi2)
+        self.mu = torch.where(better[:, None], mu, self.mu)
+        self.weights = torch.where(better[:, None], step[:, :n], self.weights)
+        self.gram = torch.where(better[:, None, None], gram, self.gram)
+        self.rhs = torch.where(better[:, None], rhs, self.rhs)
+        self.start = step[:, : n + 1]
+        return done
+
+
 def _solve(
     moments: _Moments,
     mu: torch.Tensor,
@@ -183,50 +234,23 @@ def _solve(
     data: tuple[torch.Tensor, torch.Tensor],
     square: torch.Tensor,
 ) -> torch.Tensor:
-    """Damped Gauss-Newton steps of all draws; without continuum one step is exact."""
-    n, k = moments.gram.shape[-1], moments.degree
-    start = x[:, : n + 1]
-    weights, mu = x[:, :n].clone(), mu.clone()
-    if not k:
-        gram, rhs = moments.system(mu, weights, data)
-        return bounded_solve(gram, rhs, n + 1, start)[0][:, :n]
-    rows = torch.arange(len(mu), device=mu.device)
-    final = weights.clone()
-    damping = torch.full_like(square, 1e-4)
+    """Weights of all draws; without continuum one step is exact."""
+    n = moments.gram.shape[-1]
+    start, weights = x[:, : n + 1], x[:, :n].clone()
     gram, rhs = moments.system(mu, weights, data)
+    if not moments.degree:
+        return bounded_solve(gram, rhs, n + 1, start)[0][:, :n]
     # The undisturbed fit is the first guess.
     chi2 = _chi2(square, gram, rhs, torch.cat([x, torch.zeros_like(mu[:, 1:])], 1))
+    damping = torch.full_like(square, 1e-4)
+    draws = _Draws(mu.clone(), weights, start, *data, square, gram, rhs, chi2, damping)
+    rows, final = torch.arange(len(mu), device=mu.device), weights.clone()
     for _ in range(_MAX_STEPS):
-        damped = gram.clone()
-        last = damped.diagonal(dim1=-2, dim2=-1)[:, -k:]
-        last.mul_(1 + damping[:, None])
-        step, _ = bounded_solve(damped, rhs, n + 1, start)
-        predicted = _chi2(square, gram, rhs, step)
-        new_mu = mu.clone()
-        new_mu[:, 1:] = (mu[:, 1:] + step[:, -k:]).clamp(-1, 1)
-        new_gram, new_rhs = moments.system(new_mu, step[:, :n], data)
-        point = step.clone()
-        point[:, -k:] = 0
-        new_chi2 = _chi2(square, new_gram, new_rhs, point)
-        expected, actual = 1 - predicted / chi2, 1 - new_chi2 / chi2
-        better = actual > 0
-        ratio = actual / expected.clamp_min(1e-300)
-        done = (expected < _FTOL) & (actual.abs() < _FTOL) | (damping > 1e8)
-        damping = torch.where(ratio > 0.75, damping / 8, damping)
-        damping = torch.where(ratio < 0.25, damping.clamp_min(1e-3) * 8, damping)
-        chi2 = torch.where(better, new_chi2, chi2)
-        mu = torch.where(better[:, None], new_mu, mu)
-        weights = torch.where(better[:, None], step[:, :n], weights)
-        gram = torch.where(better[:, None, None], new_gram, gram)
-        rhs = torch.where(better[:, None], new_rhs, rhs)
-        final[rows] = weights
+        done = draws.improve(moments)
+        final[rows] = draws.weights
         if done.all():
-            return final
-        keep = ~done
-        rows, damping, chi2, mu = rows[keep], damping[keep], chi2[keep], mu[keep]
-        weights, gram, rhs = weights[keep], gram[keep], rhs[keep]
-        square, start = square[keep], step[keep, : n + 1]
-        data = (data[0][keep], data[1][keep])
+            break
+        rows, draws = rows[~done], draws.take(~done)
     return final
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from galam_explorer.labels.batched_bank import EDGE, MAX_VARIANCE, MIN_VARIANCE, derivatives
+from galam_explorer.labels.batched_bank import (
+    EDGE,
+    MAX_VARIANCE,
+    MIN_VARIANCE,
+    Smoothed,
+    derivatives,
+)
 from galam_explorer.labels.batched_nnls import bounded_solve
 from galam_explorer.labels.fit_input import PIXEL_KMS
 
@@ -18,6 +24,8 @@ __all__ = ["Problem", "Search", "State"]
 
 MAX_VELOCITY = 2000 / PIXEL_KMS
 _MAX_STEPS = 60
+_FIRST_DAMPING = 1e-3
+_COARSE = 4
 
 
 @dataclass
@@ -91,10 +99,12 @@ class Search:
             zeros(batch, self.n_templates),
             zeros(batch, self.n_additive),
         )
-        self.damping = zeros(batch) + 1e-3
-        # One buffer for all steps: fresh pages cost as much as the arithmetic.
+        self.damping = zeros(batch) + _FIRST_DAMPING
+        # One buffer for all steps: fresh pages cost as much as the arithmetic. On a CPU
+        # one spectrum at a time, which stays in the cache.
         size = self.n_templates + 2 + self.config.mdegree + self.n_additive + 1
-        self.buffer = zeros(*problem.y.shape, size)
+        rows = 1 if fitter.device.type == "cpu" else batch
+        self.buffer = zeros(rows, problem.y.shape[1], size)
 
     def run(self) -> tuple[State, torch.Tensor, torch.Tensor]:
         """Iterate until every problem has converged; finished ones leave the batch."""
@@ -108,75 +118,126 @@ class Search:
         stars, chi2 = self._evaluate(templates, self.state)
         for _ in range(_MAX_STEPS):
             trial, predicted = self._step(templates, stars)
+            # So near the minimum that the linearised model says all: no need to look.
+            done = (1 - predicted / chi2 < self.config.ftol) & (self.damping <= _FIRST_DAMPING)
+            if done.any():
+                final.put(rows[done], trial.take(done))
+                final_chi2[rows[done]], converged[rows[done]] = predicted[done], True
+                if done.all():
+                    break
+                keep = ~done
+                rows, chi2, stars = self._keep(keep, rows, chi2, stars)
+                templates, trial, predicted = (
+                    templates.take(keep),
+                    trial.take(keep),
+                    predicted[keep],
+                )
             new_templates = self.fitter.templates(self.problem, trial)
             new_stars, new_chi2 = self._evaluate(new_templates, trial)
-            expected, actual = 1 - predicted / chi2, 1 - new_chi2 / chi2
-            better = actual > 0
-            ratio = actual / expected.clamp_min(1e-300)
-            ftol = self.config.ftol
-            done = (expected < ftol) & (actual.abs() < ftol)
-            stuck = ~better & (self.damping > 1e8)
-            done = done | stuck
-            self.damping = torch.where(ratio > 0.75, self.damping / 8, self.damping)
-            self.damping = torch.where(ratio < 0.25, self.damping.clamp_min(1e-3) * 8, self.damping)
+            better, done = self._judge(chi2, predicted, new_chi2)
             self.state = trial.where(better, self.state)
             chi2 = torch.where(better, new_chi2, chi2)
             stars = torch.where(better[:, None], new_stars, stars)
-            if better.all():
-                templates = new_templates
-            else:
-                templates = torch.where(better[:, None, None], new_templates, templates)
+            templates = new_templates.where(better, templates)
             final.put(rows, self.state)
             final_chi2[rows] = chi2
             converged[rows] = done
             if done.all():
                 break
             if done.any():
-                keep = ~done
-                rows, chi2, stars = rows[keep], chi2[keep], stars[keep]
-                templates, self.damping = templates[keep], self.damping[keep]
-                self.state, self.problem = self.state.take(keep), self.problem.take(keep)
+                rows, chi2, stars = self._keep(~done, rows, chi2, stars)
+                templates = templates.take(~done)
         return final, final_chi2, converged
 
-    def _start(self, templates: torch.Tensor) -> None:
-        """Weights at the first guess of everything else."""
-        p, n = self.problem, self.n_templates
-        design = torch.empty(*p.y.shape, n + self.n_additive, dtype=p.y.dtype, device=p.y.device)
-        torch.mul(templates[:, EDGE:-EDGE], p.root[..., None], out=design[..., :n])
-        torch.mul(p.legendre[..., : self.n_additive], p.root[..., None], out=design[..., n:])
-        gram, rhs = _normal(design, p.y)
-        x, _ = bounded_solve(gram, rhs, n)
+    def _keep(self, keep: torch.Tensor, *arrays: torch.Tensor) -> list[torch.Tensor]:
+        """Let the other problems leave the batch; `arrays` without them."""
+        self.state, self.problem = self.state.take(keep), self.problem.take(keep)
+        self.damping = self.damping[keep]
+        return [array[keep] for array in arrays]
+
+    def _judge(
+        self, chi2: torch.Tensor, predicted: torch.Tensor, found: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which trials are better, and which problems are done; adapts the damping."""
+        expected, actual = 1 - predicted / chi2, 1 - found / chi2
+        better = actual > 0
+        ratio = actual / expected.clamp_min(1e-300)
+        ftol = self.config.ftol
+        done = (expected < ftol) & (actual.abs() < ftol)
+        done = done | (~better & (self.damping > 1e8))
+        self.damping = torch.where(ratio > 0.75, self.damping / 8, self.damping)
+        self.damping = torch.where(ratio < 0.25, self.damping.clamp_min(1e-3) * 8, self.damping)
+        return better, done
+
+    def _start(self, templates: Smoothed) -> None:
+        """Weights at the first guess of everything else, from some of the pixels.
+
+        They are linear parameters: every step finds all of them anew, and needs these
+        only to know about how the spectrum changes with V and σ.
+        """
+        p, n, some = self.problem, self.n_templates, slice(None, None, _COARSE)
+        root, legendre = p.root[:, some, None], p.legendre[:, some, : self.n_additive]
+        found = []
+        for part, rows in zip(templates.parts, templates.slices(), strict=True):
+            columns = (part[:, EDGE:-EDGE][:, some], legendre[rows])
+            scaled = [column * root[rows] for column in columns]
+            found.append(_squared(torch.cat([*scaled, p.y[rows, some, None]], -1)))
+        product = torch.cat(found)
+        x, _ = bounded_solve(product[:, :-1, :-1], product[:, :-1, -1], n)
         self.state.weights, self.state.a = x[:, :n], x[:, n:]
 
-    def _evaluate(self, templates: torch.Tensor, state: State) -> tuple[torch.Tensor, torch.Tensor]:
+    def _evaluate(self, templates: Smoothed, state: State) -> tuple[torch.Tensor, torch.Tensor]:
         """The stars' spectrum with its margins, (B, n + 2 · EDGE), and χ² (B,)."""
         p = self.problem
-        stars = (templates @ state.weights.float()[..., None])[..., 0].double()
+        stars = templates.mix(state.weights)
         model = stars[:, EDGE:-EDGE] * self.fitter.continuum(p, state.m)
         if self.n_additive:
-            model = model + (p.legendre[..., : self.n_additive] @ state.a[..., None])[..., 0]
-        residual = p.y - model * p.root
-        return stars, (residual * residual).sum(-1)
+            model += (p.legendre[..., : self.n_additive] @ state.a[..., None])[..., 0]
+        residual = model.mul_(p.root).sub_(p.y)
+        return stars, torch.linalg.vecdot(residual, residual)
 
-    def _step(self, templates: torch.Tensor, stars: torch.Tensor) -> tuple[State, torch.Tensor]:
+    def _product(
+        self,
+        templates: Smoothed,
+        continuum: torch.Tensor,
+        bend: torch.Tensor,
+        slope: torch.Tensor,
+        stars: torch.Tensor,
+    ) -> torch.Tensor:
+        """Products of all columns of the model and the data with each other, (B, N, N).
+
+        Columns, over the error: templates, d/dσ² (`bend`), d/dV (`slope`), polynomials
+        times `stars`, additive polynomials; the data. All of shape (B, n), over the error.
+        """
+        p, n, k = self.problem, self.n_templates, self.config.mdegree
+        found = []
+        for part, rows in zip(templates.parts, templates.slices(), strict=True):
+            design, legendre = self.buffer[: len(part)], p.legendre[rows]
+            torch.mul(part[:, EDGE:-EDGE], continuum[rows][..., None], out=design[..., :n])
+            design[..., n] = bend[rows]
+            design[..., n + 1] = slope[rows]
+            columns = design[..., n + 2 : n + 2 + k]
+            torch.mul(legendre[..., 1 : k + 1], stars[rows][..., None], out=columns)
+            columns = design[..., n + 2 + k : -1]
+            torch.mul(legendre[..., : self.n_additive], p.root[rows][..., None], out=columns)
+            design[..., -1] = p.y[rows]
+            found.append(_squared(design))
+        return torch.cat(found)
+
+    def _step(self, templates: Smoothed, stars: torch.Tensor) -> tuple[State, torch.Tensor]:
         """Trial parameters, and the χ² that the linearised model expects there."""
         p, s, n, k = self.problem, self.state, self.n_templates, self.config.mdegree
         continuum = self.fitter.continuum(p, s.m) * p.root
         slope, bend = derivatives(stars)
-        design = self.buffer[: len(p.y)]
-        design[..., :n].copy_(templates[:, EDGE:-EDGE]).mul_(continuum[..., None])
-        design[..., n] = 0.5 * bend * continuum  # d/dσ², the heat equation
-        design[..., n + 1] = -slope * continuum  # d/dV
-        weighted = stars[:, EDGE:-EDGE] * p.root
-        torch.mul(
-            p.legendre[..., 1 : k + 1], weighted[..., None], out=design[..., n + 2 : n + 2 + k]
+        # The heat equation gives d/dσ². The data are a column too: one product gives
+        # both sides of the equations.
+        product = self._product(
+            templates,
+            continuum,
+            bend.mul_(continuum).mul_(0.5),
+            slope.mul_(continuum).neg_(),
+            stars[:, EDGE:-EDGE] * p.root,
         )
-        torch.mul(
-            p.legendre[..., : self.n_additive], p.root[..., None], out=design[..., n + 2 + k : -1]
-        )
-        design[..., -1] = p.y
-        # The data are a column too: one product gives both sides of the equations.
-        product = design.mT @ design
         gram, rhs, square = product[:, :-1, :-1], product[:, :-1, -1], product[:, -1, -1]
         # The unknown of σ² is its distance from the lower bound, of V and m the step.
         above = s.variance - MIN_VARIANCE
@@ -200,6 +261,10 @@ class Search:
         return trial, predicted
 
 
-def _normal(design: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gram matrix (B, n, n) and right-hand side (B, n), float64."""
-    return design.mT @ design, (design.mT @ y[..., None])[..., 0]
+def _squared(design: torch.Tensor) -> torch.Tensor:
+    """Columns (b, n, N) times each other, (b, N, N), float64."""
+    if design.device.type == "cpu" and len(design) == 1:
+        # NumPy sees that the product is symmetric, and does half the work.
+        columns = design[0].numpy()
+        return torch.from_numpy(columns.T @ columns)[None]
+    return design.mT @ design

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -74,7 +75,10 @@ def resample_fourier(spectra: np.ndarray, factor: int) -> np.ndarray:
 
 
 def fit_ppxf(
-    galaxy: Galaxy, config: LabelConfig | None = None, library: TemplateLibrary | None = None
+    galaxy: Galaxy,
+    config: LabelConfig | None = None,
+    library: TemplateLibrary | None = None,
+    tell: Callable[[int, int], None] | None = None,
 ) -> StellarPopulation:
     """Fit one galaxy by pPXF, and its noise draws if the configuration has any.
 
@@ -85,6 +89,8 @@ def fit_ppxf(
     config : LabelConfig, optional
     library : TemplateLibrary, optional
         What `load_templates` gives for `config` by default.
+    tell : callable, optional
+        Called as ``tell(done, total)`` after each noise draw; what it raises ends the fit.
 
     Returns
     -------
@@ -105,10 +111,11 @@ def fit_ppxf(
         return StellarPopulation("fit_failed", f"pPXF: {text}")
     if not config.draws:
         return result
-    labels = [
-        _draw(data, data.flux + noise, templates, config, library)
-        for noise in noise_draws(data, config)
-    ]
+    labels = []
+    for noise in noise_draws(data, config):
+        labels.append(_draw(data, data.flux + noise, templates, config, library))
+        if tell is not None:
+            tell(len(labels), config.draws)
     return with_draws(result, np.array(labels))
 
 

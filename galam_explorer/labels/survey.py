@@ -16,8 +16,10 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,13 +30,16 @@ from galam_explorer.labels.run import run_here, run_on_cluster, run_workers
 from galam_explorer.labels.templates import load_templates
 from galam_explorer.labels.unit import SCHEMA, part_path
 from galam_explorer.preprocess.work import Unit, plan_units
+from galam_explorer.records import StellarPopulation
 from galam_explorer.survey.atomic import atomic_path, storage_error
 from galam_explorer.survey.store import Survey
 
-__all__ = ["SurveyLabels", "label_survey", "load_labels", "saved_labels"]
+__all__ = ["SurveyLabels", "label_survey", "load_label", "load_labels", "saved_labels"]
 
 Progress = Callable[[int, int], None]
 _CONFIG_KEY = b"galam_label_config"
+_GROUP = 1024
+"""Rows that are read for one galaxy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +183,59 @@ def saved_labels(survey: Survey) -> dict[str, LabelConfig]:
     return found
 
 
+def load_label(survey: Survey, name: str, galaxy_id: str) -> StellarPopulation | None:
+    """The saved label of one galaxy, without reading all the others' draws.
+
+    Parameters
+    ----------
+    survey : Survey
+    name : str
+        Hash of the configuration, as in `saved_labels`.
+    galaxy_id : str
+
+    Returns
+    -------
+    StellarPopulation or None
+        `weights` has shape (n_templates,), metallicity within age. None if the galaxy
+        was not in the survey when it was labelled.
+
+    Raises
+    ------
+    GalamError
+        If there are no such labels, or they cannot be read.
+    """
+    path = _path(survey, name)
+    try:
+        rows = _rows(path, path.stat().st_mtime_ns)
+        if galaxy_id not in rows:
+            return None
+        row, first = rows[galaxy_id], 0
+        with pq.ParquetFile(path) as file:
+            group = 0
+            while row >= first + file.metadata.row_group(group).num_rows:
+                first += file.metadata.row_group(group).num_rows
+                group += 1
+            found = file.read_row_group(group).slice(row - first, 1).to_pylist()[0]
+    except (OSError, pa.ArrowException) as error:
+        raise GalamError(f"the labels cannot be read ({error})", path, "run galam label") from error
+    ages, metals, weights = (
+        found.pop(column) for column in ("draws_log_age", "draws_m_h", "weights")
+    )
+    found.pop("id")
+    return StellarPopulation(
+        **found,
+        weights=None if weights is None else np.array(weights),
+        draws=None if ages is None else np.column_stack([ages, metals]),
+    )
+
+
+@lru_cache(maxsize=8)
+def _rows(path: Path, _stamp: int) -> dict[str, int]:
+    """Row of every galaxy in a table of labels, which is read again when it changes."""
+    ids = pq.read_table(path, columns=["id"])["id"].to_pylist()
+    return {name: row for row, name in enumerate(ids)}
+
+
 def _path(survey: Survey, name: str) -> Path:
     return survey.cache_dir / "labels" / f"{name}.parquet"
 
@@ -202,4 +260,4 @@ def _join(path: Path, parts: Path, units: list[Unit], config: LabelConfig) -> No
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
     table = table.replace_schema_metadata({_CONFIG_KEY: config.to_json().encode()})
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", row_group_size=_GROUP)

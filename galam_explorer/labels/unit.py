@@ -22,7 +22,7 @@ from galam_explorer.survey.store import iter_shard
 if TYPE_CHECKING:
     from galam_explorer.labels.batched import BatchedFitter
 
-__all__ = ["SCHEMA", "label_galaxies", "label_unit", "part_path"]
+__all__ = ["SCHEMA", "fit_galaxy", "label_galaxies", "label_unit", "part_path"]
 
 _LIST = pa.list_(pa.float32())
 SCHEMA = pa.schema(
@@ -114,6 +114,40 @@ def label_galaxies(galaxies: Sequence[Galaxy], config: LabelConfig) -> list[Stel
     return [_single(one, config) for one in galaxies]
 
 
+def fit_galaxy(
+    galaxy: Galaxy, config: LabelConfig, tell: Callable[[int, int], None] | None = None
+) -> StellarPopulation:
+    """One galaxy by the engine of the configuration, with what was fitted and the best fit.
+
+    Parameters
+    ----------
+    galaxy : Galaxy
+    config : LabelConfig
+    tell : callable, optional
+        Called by pPXF as ``tell(done, total)`` after each noise draw; what it raises ends
+        the fit.
+
+    Returns
+    -------
+    StellarPopulation
+        Its `status` says whether the fit was possible.
+
+    Raises
+    ------
+    GalamError
+        If the templates cannot be used.
+    """
+    from galam_explorer.labels.ppxf_fit import fit_ppxf
+
+    library = load_templates(config)
+    try:
+        if config.engine == "batched":
+            return _fitter(config).fit([galaxy])[0]
+        return fit_ppxf(galaxy, config, library, tell)
+    except _UNFORESEEN as error:
+        return _failure(error)
+
+
 def _single(galaxy: Galaxy, config: LabelConfig) -> StellarPopulation:
     from galam_explorer.labels.ppxf_fit import fit_ppxf
 
@@ -122,8 +156,12 @@ def _single(galaxy: Galaxy, config: LabelConfig) -> StellarPopulation:
             return _fitter(config).fit([galaxy], keep_fit=False)[0]
         return fit_ppxf(galaxy, config)
     except _UNFORESEEN as error:
-        text = (str(error).splitlines() or [""])[0]
-        return StellarPopulation("fit_failed", f"{type(error).__name__}: {text}")
+        return _failure(error)
+
+
+def _failure(error: Exception) -> StellarPopulation:
+    text = (str(error).splitlines() or [""])[0]
+    return StellarPopulation("fit_failed", f"{type(error).__name__}: {text}")
 
 
 @lru_cache(maxsize=2)
