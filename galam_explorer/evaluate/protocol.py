@@ -21,7 +21,7 @@ from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.baselines import PhotometryBaseline
 from galam_explorer.evaluate.metrics_features import FeatureMetrics
 from galam_explorer.evaluate.model import Model
-from galam_explorer.evaluate.predict import load_model
+from galam_explorer.evaluate.predict import load_model, model_folder
 from galam_explorer.evaluate.protocol_models import run_baselines, run_model
 from galam_explorer.labels import load_labels
 from galam_explorer.preprocess import PreparedSample, prepare_survey
@@ -29,7 +29,7 @@ from galam_explorer.survey import load_survey
 from galam_explorer.survey.store import Survey
 from galam_explorer.train.data import TARGETS
 
-__all__ = ["MODEL_NAMES", "Measured", "measure", "survey_of_run"]
+__all__ = ["MODEL_NAMES", "Measured", "group_runs", "measure", "survey_of_run"]
 
 MODEL_NAMES = {
     "mean": "mean label of the training galaxies",
@@ -113,6 +113,21 @@ def survey_of_run(run: str | Path) -> Survey:
             "this does not say which survey it was trained on", path, "give --survey"
         ) from error
     return load_survey(where)
+
+
+def group_runs(runs: Sequence[str | Path]) -> list[list[str | Path]]:
+    """Sort runs into groups of equal networks, the first run's group first.
+
+    Raises
+    ------
+    GalamError
+        If one of them has no model.
+    """
+    groups: dict[str, list[str | Path]] = {}
+    for run in runs:
+        info = json.loads((model_folder(run) / "model.json").read_text(encoding="utf-8"))
+        groups.setdefault(json.dumps(info["network"], sort_keys=True), []).append(run)
+    return list(groups.values())
 
 
 def _same(models: Sequence[Model]) -> None:

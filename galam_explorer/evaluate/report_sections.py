@@ -155,11 +155,12 @@ def feature_section(measured: Measured, table: pd.DataFrame) -> Section | None:
         return None
     example, found = measured.example, measured.features[0].summary()
     text = (
-        f"The published R² runs over the 1024 features of one galaxy: "
-        f"{found['r2_galaxy_mean']:.4f} here on average (paper: 0.9767). The mean vector of the training galaxies, which knows "
-        f"nothing of the galaxy, reaches {found['r2_mean_vector_mean']:.4f}. Of the error that it "
-        f"leaves, M2 removes {100 * found['skill_over_mean_vector']:.1f} % on average. Across "
-        f"galaxies a feature's R² has a median of {found['r2_feature_median']:.3f}."
+        "The published R² runs over the 1024 features of one galaxy: "
+        f"{found['r2_galaxy_mean']:.4f} here on average (paper: 0.9767). The mean vector of the "
+        "training galaxies, which knows nothing of the galaxy, reaches "
+        f"{found['r2_mean_vector_mean']:.4f}. Of the error that it leaves, M2 removes "
+        f"{100 * found['skill_over_mean_vector']:.1f} % on average. Across galaxies a feature's "
+        f"R² has a median of {found['r2_feature_median']:.3f}."
     )
     caption = (
         f"Fig. 13: features of {example['id']}, the galaxy with the median R² "

@@ -1,0 +1,97 @@
+"""``galam evaluate``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from galam_explorer.cli.common import (
+    DebugOption,
+    JsonOption,
+    console,
+    finish,
+    progress_bar,
+    user_errors,
+)
+
+__all__ = ["evaluate_command"]
+
+
+def evaluate_command(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Run or model folders, or 'demo'. Runs that differ by their seed are averaged; "
+            "those with other bands or resolution fill the paper's Tables A.1 and A.2."
+        ),
+    ],
+    survey: Annotated[
+        str | None,
+        typer.Option(help="A survey folder, or 'demo'; by default the one of the training."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the report; by default RUN/evaluation.")
+    ] = None,
+    draws: Annotated[int, typer.Option(min=100, help="Draws of the bootstrap.")] = 1000,
+    photometry: Annotated[
+        bool,
+        typer.Option(help="Measure the cutouts and fit the baselines (some minutes, once)."),
+    ] = True,
+    png: Annotated[bool, typer.Option(help="Draw PNG files of the figures.")] = True,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Metrics on test galaxies, the paper's tables and figures: HTML, PNG, ECSV.
+
+    Every model is measured on the same galaxies, unclipped, against the label and (for
+    simulated surveys) the truth; differences come with paired bootstrap intervals.
+    """
+    from galam_explorer.evaluate.protocol import group_runs, measure, survey_of_run
+    from galam_explorer.evaluate.report import make_report, read_metrics
+    from galam_explorer.survey import load_survey
+
+    with user_errors(debug):
+        started = time.perf_counter()
+        opened = survey_of_run(runs[0]) if survey is None else load_survey(survey)
+        groups = []
+        for number, group in enumerate(group_runs(runs)):
+            with progress_bar(f"Measuring {', '.join(map(str, group))}") as report:
+                groups.append(measure(group, opened, photometry and number == 0, report))
+        folder = out or Path(runs[0]) / "evaluation"
+        with progress_bar("Drawing") as report:
+            made = make_report(groups, folder, read_metrics(runs[0]), draws, png, progress=report)
+        for note in groups[0].notes:
+            console.print(note, highlight=False, soft_wrap=True)
+        for reference in groups[0].references:
+            console.print(_table(made.models, reference))
+        console.print(str(made.path), highlight=False, soft_wrap=True)
+        finish(
+            {
+                "path": str(made.path),
+                "galaxies": len(groups[0].ids),
+                "seeds": [run["seed"] for run in groups[0].runs],
+                "models": made.models.to_dict("records"),
+                "figures": len(made.figures),
+                "seconds": round(time.perf_counter() - started, 3),
+            },
+            as_json,
+        )
+
+
+def _table(models: Any, reference: str) -> Table:
+    chosen = models[models["reference"] == reference]
+    table = Table(title=f"RMSE against the {reference}, dex [95 %]")
+    table.add_column("model")
+    for name in ("age", "[M/H]"):
+        table.add_column(name, justify="right")
+    for model in dict.fromkeys(chosen["model"]):
+        mine = chosen[chosen["model"] == model]
+        cells = [
+            f"{one.rmse:.3f} [{one.rmse_low:.3f}, {one.rmse_high:.3f}]" for one in mine.itertuples()
+        ]
+        table.add_row(model, *(cell.replace("[", r"\[") for cell in cells))
+    return table
