@@ -15,18 +15,23 @@ _PUBLIC = {
     "Explorer": "galam_explorer.app.layout",
     "GalamError": "galam_explorer.errors",
     "LabelConfig": "galam_explorer.config",
+    "NetworkConfig": "galam_explorer.config",
     "PreprocessConfig": "galam_explorer.config",
     "SimulationConfig": "galam_explorer.config",
+    "TrainConfig": "galam_explorer.config",
+    "TrainingJob": "galam_explorer.train.jobs",
     "build_app": "galam_explorer.app.layout",
     "fit_batched": "galam_explorer.labels.batched",
     "fit_ppxf": "galam_explorer.labels",
     "label_survey": "galam_explorer.labels",
     "load_labels": "galam_explorer.labels",
+    "load_model": "galam_explorer.evaluate.predict",
     "load_prepared": "galam_explorer.preprocess",
     "load_survey": "galam_explorer.survey",
     "prepare_cutout": "galam_explorer.preprocess",
     "prepare_spectrum": "galam_explorer.preprocess",
     "prepare_survey": "galam_explorer.preprocess",
+    "train_run": "galam_explorer.train.runner",
 }
 
 __all__ = [*sorted(_PUBLIC), "__version__"]  # noqa: PLE0604

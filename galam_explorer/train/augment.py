@@ -1,8 +1,8 @@
 """Changes of inputs that do not change the label, drawn anew for every batch.
 
 Measured with M1 on 11 000 simulated spectra: without its two changes it learns
-the noise of the labels (test scatter of log age against the truth 0.120 dex),
-with them it does not (0.106 dex after as many epochs).
+the noise of the labels (RMSE of log age against the truth, test galaxies: 0.120
+dex after 16 epochs), with them it does not (0.106 dex after 14).
 """
 
 from __future__ import annotations
