@@ -112,14 +112,16 @@ class Fetcher:
         try:
             for _ in range(_PASSES):
                 self.pending = {}
-                rows = self._pass(rows, partial(progress, total=total), done)
+                rows = self._pass(rows, lambda number: progress(number, total), done)
                 done = total - len(rows)
                 if not rows:
                     break
         finally:
             self.flush()
 
-    def _pass(self, rows: list[SpecRow], progress: Callable[..., None], done: int) -> list[SpecRow]:
+    def _pass(
+        self, rows: list[SpecRow], progress: Callable[[int], None], done: int
+    ) -> list[SpecRow]:
         """Fetch every row once; those that are not complete."""
         later, failures = [], 0
         progress(done)

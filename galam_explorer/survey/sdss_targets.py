@@ -19,7 +19,7 @@ SAME_FIBRE = 1.5
 _ID = re.compile(r"(?:spec-)?(\d{1,5})[-/ ](\d{5})[-/ ](\d{1,4})(?:\.fits?)?", re.IGNORECASE)
 _ANGLE = r"([+-]?\d+(?:\.\d*)?)\s*(?:deg|d|°)?"
 _DEGREES = re.compile(rf"{_ANGLE}[\s,;]+{_ANGLE}")
-_SEXAGESIMAL = re.compile(r"[\d.\s:hdms°'\"′″+,;-]+")
+_SEXAGESIMAL = re.compile(r"[+-]?\d[\d.\s:hdms°'\"′″+,;-]*")
 
 
 @dataclass(frozen=True)
