@@ -12,6 +12,7 @@ from galam_explorer.cli.fetch import fetch_command
 from galam_explorer.cli.import_ import import_command
 from galam_explorer.cli.info import info_command
 from galam_explorer.cli.label import label_command
+from galam_explorer.cli.predict import predict_command
 from galam_explorer.cli.prepare import prepare_command
 from galam_explorer.cli.serve import serve_command
 from galam_explorer.cli.simulate import simulate_command
@@ -37,6 +38,7 @@ app.command("fetch")(fetch_command)
 app.command("prepare")(prepare_command)
 app.command("label")(label_command)
 app.command("train")(train_command)
+app.command("predict")(predict_command)
 app.command("runs")(runs_command)
 app.command("info")(info_command)
 app.add_typer(templates_app, name="templates")
