@@ -39,6 +39,7 @@ FEWEST = 20
 """Without so many validation galaxies there are no intervals."""
 _PER_NODE = 150
 _MOST_NODES = 5
+_PER_SN_BIN = 60
 _FLOOR = 1e-6
 
 
@@ -247,7 +248,7 @@ def fit_quantile(scores: np.ndarray, variables: Mapping[str, np.ndarray], level:
         NaN where unknown.
     level : float
     """
-    bases = {name: _basis(values) for name, values in variables.items()}
+    bases = {name: _basis(name, values) for name, values in variables.items()}
     bases = {name: one for name, one in bases.items() if one is not None}
     terms: tuple[Term, ...] = ()
     if bases:
@@ -264,18 +265,29 @@ def fit_quantile(scores: np.ndarray, variables: Mapping[str, np.ndarray], level:
 Basis = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _basis(values: np.ndarray) -> Basis | None:
+def _basis(name: str, values: np.ndarray) -> Basis | None:
     """Nodes, centred hat functions (n, k - 1) and their means; None if there is too little."""
     known = np.isfinite(values)
-    count = min(int(known.sum()) // _PER_NODE + 1, _MOST_NODES)
-    if count < 2:
-        return None
-    nodes = np.unique(np.quantile(values[known], np.linspace(0.02, 0.98, count)))
+    nodes = _sn_nodes(values[known]) if name == "sn_r" else _even_nodes(values[known])
     if len(nodes) < 2:
         return None
     hats = np.stack([np.interp(values, nodes, row) for row in np.eye(len(nodes))[1:]], axis=1)
     means = hats[known].mean(axis=0)
     return nodes, np.where(known[:, None], hats - means, 0.0), means
+
+
+def _even_nodes(values: np.ndarray) -> np.ndarray:
+    """About as many galaxies between any two nodes."""
+    count = min(len(values) // _PER_NODE + 1, _MOST_NODES)
+    return (
+        np.unique(np.quantile(values, np.linspace(0.02, 0.98, count))) if count > 1 else values[:0]
+    )
+
+
+def _sn_nodes(sn: np.ndarray) -> np.ndarray:
+    """The median of each of the paper's bins that holds enough galaxies."""
+    members = [sn[(sn >= low) & (sn < high)] for low, high in itertools.pairwise(SN_EDGES)]
+    return np.unique([np.median(one) for one in members if len(one) >= _PER_SN_BIN])
 
 
 def _terms(bases: Mapping[str, Basis], coefficients: np.ndarray) -> tuple[Term, ...]:
