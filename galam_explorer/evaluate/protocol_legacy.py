@@ -7,11 +7,12 @@ Four things make published numbers better than they are, each measured alone:
   in its training set (`train_legacy` trains such runs);
 - **scaling**: labels are scaled by the extremes of all galaxies (`scaling_table`);
 - **attention**: the fusion attention keeps its random first weights
-  (`train_untrained_attention`).
+  (`galam_explorer.evaluate.protocol_attention`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ import pandas as pd
 
 from galam_explorer.config import LabelConfig, NetworkConfig, TrainConfig
 from galam_explorer.errors import GalamError
-from galam_explorer.evaluate.metrics import STATISTICS, regression_metrics
-from galam_explorer.evaluate.protocol import Measured
-from galam_explorer.evaluate.protocol_shuffle import FusionInputs
+from galam_explorer.evaluate.metrics import STATISTICS
+from galam_explorer.evaluate.predict import load_model
+from galam_explorer.evaluate.protocol import Measured, measure
+from galam_explorer.preprocess import load_prepared
 from galam_explorer.survey.store import Survey
 from galam_explorer.train.checkpoint import read_stage, write_stage
 from galam_explorer.train.data import TARGETS, LabelScaling
@@ -33,10 +35,10 @@ from galam_explorer.train.split import Split
 __all__ = [
     "clip_table",
     "gain_table",
+    "measure_legacy",
     "overlap",
     "scaling_table",
     "train_legacy",
-    "untrained_attention",
 ]
 
 OTHER_SPLIT = 1
@@ -144,6 +146,7 @@ def train_legacy(
     train: TrainConfig | None = None,
     preprocess: str = "robust",
     label: LabelConfig | str | None = None,
+    clean: RunFolder | None = None,
 ) -> tuple[RunFolder, RunFolder]:
     """Train M1 on another split, then everything else on its features, as published.
 
@@ -154,6 +157,9 @@ def train_legacy(
         Gets ``m1`` and ``rest``, two run folders. What is finished is not trained again.
     network, train, preprocess, label
         As for `galam_explorer.train.runner.train_run`.
+    clean : RunFolder, optional
+        A clean run of the same choices: its M3, and its image-only network, which
+        never see M1, are taken over instead of being trained again.
 
     Returns
     -------
@@ -170,9 +176,10 @@ def train_legacy(
         raise GalamError("M1 was not finished", first.path, "start again: it resumes")
     rest = RunFolder(base / "rest")
     if not rest.exists:
-        weights, info = finished
-        facts: dict[str, Any] = {k: v for k, v in info.items() if k not in ("sha256", "stage")}
-        write_stage(rest.checkpoints, "m1", weights, {"stage": "m1", **facts})
+        _hand_over(rest, "m1", finished)
+        for stage in ("m3", "image_only"):
+            if clean is not None and stage in train.stages:
+                _hand_over(rest, stage, read_stage(clean.checkpoints, stage))
     if not (rest.model / "model.json").is_file():
         stages = tuple(one for one in train.stages if one != "m1")
         whole = train.replace(stages=("m1", *stages))
@@ -180,68 +187,25 @@ def train_legacy(
     return first, rest
 
 
-def untrained_attention(
-    inputs: dict[str, FusionInputs],
-    labels: dict[str, np.ndarray],
-    network: NetworkConfig,
-    scaling: LabelScaling,
-    trained: bool,
-    epochs: int = 12,
-    rate: float = 2e-3,
-    seed: int = 0,
-) -> dict[str, float]:
-    """Train M4 with its attention trained or left at its random first weights.
+def _hand_over(
+    to: RunFolder, stage: str, finished: tuple[dict[str, Any], dict[str, Any]] | None
+) -> None:
+    """Place a finished stage in a run that has not begun; it is not trained again."""
+    if finished is not None:
+        weights, info = finished
+        facts = {name: value for name, value in info.items() if name != "sha256"}
+        write_stage(to.checkpoints, stage, weights, facts)
 
-    Parameters
-    ----------
-    inputs : dict of str to FusionInputs
-        ``train`` and ``test``, from `fusion_inputs`.
-    labels : dict of str to ndarray, shape (n, 2), dex
-    network : NetworkConfig
-    scaling : LabelScaling
-    trained : bool
-        Whether the attention learns.
-    epochs, rate, seed
-        Of this small training (Adam, batches of 64, one-cycle rate).
 
-    Returns
-    -------
-    dict
-        ``log_age`` and ``m_h``: RMSE on the test galaxies, dex.
+def measure_legacy(first: RunFolder, rest: RunFolder, survey: Survey) -> Measured:
+    """Measure `train_legacy`'s runs on the test galaxies of the second.
+
+    M1 speaks with its own label scaling; most of these galaxies trained it.
     """
-    import torch
-
-    from galam_explorer.networks import build_network
-
-    torch.manual_seed(seed)
-    fusion = build_network("m4", network)
-    for weight in fusion.attention.parameters():
-        weight.requires_grad_(trained)
-    learned = [one for one in fusion.parameters() if one.requires_grad]
-    optimiser = torch.optim.AdamW(learned, rate, weight_decay=0.02)
-    targets = torch.from_numpy(scaling.scale(labels["train"])).float()
-    data, count, size = inputs["train"], len(targets), 64
-    steps = epochs * max(1, count // size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps + 1)
-    order = torch.Generator().manual_seed(seed)
-    fusion.train()
-    for _ in range(epochs):
-        shuffled = torch.randperm(count, generator=order)
-        for start in range(0, count - size + 1, size):
-            rows = shuffled[start : start + size]
-            output = fusion(data.features[rows].clone(), data.tokens[rows].float())
-            residual = output.mean - targets[rows]
-            # Gaussian likelihood with the learned spread; the mean square without one.
-            loss = residual.square().mean()
-            if output.log_sigma is not None:
-                loss = (0.5 * (residual / output.log_sigma.exp()) ** 2 + output.log_sigma).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-    fusion.eval()
-    with torch.inference_mode():
-        tokens = inputs["test"].tokens.float()
-        said = scaling.unscale(fusion(inputs["test"].features, tokens).mean.double().numpy())
-    found = [regression_metrics(said[:, i], labels["test"][:, i])["rmse"] for i in range(2)]
-    return dict(zip(TARGETS, found, strict=True))
+    measured = measure([rest.path], survey, photometry=False)
+    model = load_model(first.path)
+    rows = np.flatnonzero(np.isin(np.asarray(survey.ids, dtype=str), measured.ids))
+    sample = load_prepared(survey, model.preprocess)
+    batches = model.batches(sample, np.full(len(sample), np.nan), rows)
+    said = np.concatenate([raw.mean["m1"] for _, raw in batches])
+    return replace(measured, predictions=measured.predictions | {"m1": said[None]})
