@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from galam_explorer import __version__
+from galam_explorer.cli.evaluate import evaluate_command
 from galam_explorer.cli.fetch import fetch_command
 from galam_explorer.cli.import_ import import_command
 from galam_explorer.cli.info import info_command
@@ -38,6 +39,7 @@ app.command("fetch")(fetch_command)
 app.command("prepare")(prepare_command)
 app.command("label")(label_command)
 app.command("train")(train_command)
+app.command("evaluate")(evaluate_command)
 app.command("predict")(predict_command)
 app.command("runs")(runs_command)
 app.command("info")(info_command)
