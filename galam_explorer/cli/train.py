@@ -33,11 +33,16 @@ def train_command(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with this run; its choices are used again.")
     ] = None,
-    target: Annotated[str, typer.Option(help="'label', or 'truth' of a simulation.")] = "label",
+    choices: Annotated[
+        Path | None, typer.Option(help="JSON file with all choices; options change them.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="'label' (default), or 'truth' of a simulation.")
+    ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Hash of the labels to learn; the newest by default.")
     ] = None,
-    preprocess: Annotated[str, typer.Option(help="'robust' or 'paper'.")] = "robust",
+    preprocess: Annotated[str | None, typer.Option(help="'robust' (default) or 'paper'.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order, dropout.")] = None,
     split_seed: Annotated[int | None, typer.Option(min=0, help="Of the split.")] = None,
     spatial_degrees: Annotated[
@@ -55,6 +60,9 @@ def train_command(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Galaxies a batch.")] = None,
     lr: Annotated[
         str | None, typer.Option(help="Learning rate, or by stage: '1e-3' or 'm1=1e-3,m3=5e-4'.")
+    ] = None,
+    lr_grid: Annotated[
+        str | None, typer.Option(help="Rates of which each stage takes the best: '1e-4,1e-3'.")
     ] = None,
     loss: Annotated[str | None, typer.Option(help="'nll' or 'mse'.")] = None,
     bands: Annotated[str | None, typer.Option(help="g, r, i, gr, gi, ri or gri.")] = None,
@@ -101,11 +109,31 @@ def train_command(
             precision=precision,
             threads=threads,
         )
-        _train(survey, preset, network, train, preprocess, labels, run, resume, as_json)
+        others = _given(
+            preprocess=preprocess,
+            label=labels,
+            run_dir=run,
+            lr_grid=None if lr_grid is None else _numbers(lr_grid, "--lr-grid"),
+        )
+        arguments = _requested(preset, network, train, others, choices, resume)
+        _train(survey, arguments, as_json)
 
 
 def _given(**choices: Any) -> dict[str, Any]:
     return {name: value for name, value in choices.items() if value is not None}
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    """Positive numbers, separated by commas."""
+    from galam_explorer.errors import GalamError
+
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise GalamError(f"not numbers: {text!r}", option, "as in 1e-4,1e-3") from error
+    if not all(0 < one < 1 for one in found):
+        raise GalamError(f"rates are between 0 and 1, not {text!r}", option)
+    return tuple(dict.fromkeys(found))
 
 
 def _by_stage(text: str | None, number: type, option: str) -> tuple[Any, Any]:
@@ -126,32 +154,42 @@ def _by_stage(text: str | None, number: type, option: str) -> tuple[Any, Any]:
     return general, tuple(named) or None
 
 
-def _train(
-    survey: str,
+def _requested(
     preset: str,
-    network_choices: dict[str, Any],
-    train_choices: dict[str, Any],
-    preprocess: str,
-    labels: str | None,
-    run: Path | None,
+    network: dict[str, Any],
+    train: dict[str, Any],
+    others: dict[str, Any],
+    choices: Path | None,
     resume: Path | None,
-    as_json: bool,
-) -> None:
+) -> dict[str, Any]:
+    """Arguments of `train_run`: defaults, a file's or a run's choices, and what was given."""
     from galam_explorer.config import NetworkConfig, PreprocessConfig, TrainConfig
-    from galam_explorer.survey import load_survey
     from galam_explorer.train.folder import RunFolder
-    from galam_explorer.train.runner import train_run
+    from galam_explorer.train.jobs import read_choices
 
     if resume is not None:
         info = RunFolder(resume).info()
-        network = NetworkConfig.from_dict(info["network"]).replace(**network_choices)
-        train = TrainConfig.from_dict(info["train"]).replace(
-            **{k: v for k, v in train_choices.items() if k != "target"}
-        )
-        prepared: PreprocessConfig | str = PreprocessConfig.from_dict(info["preprocess"])
+        start = {
+            "network": NetworkConfig.from_dict(info["network"]),
+            "train": TrainConfig.from_dict(info["train"]),
+            "preprocess": PreprocessConfig.from_dict(info["preprocess"]),
+            "run_dir": resume,
+            "resume": True,
+        }
+    elif choices is not None:
+        start = read_choices(choices)
     else:
-        network = NetworkConfig.named(preset, **network_choices)
-        train, prepared = TrainConfig.named(preset, **train_choices), preprocess
+        start = {"network": NetworkConfig.named(preset), "train": TrainConfig.named(preset)}
+    start["network"] = start["network"].replace(**network)
+    start["train"] = start["train"].replace(**train)
+    return {**start, **others}
+
+
+def _train(survey: str, arguments: dict[str, Any], as_json: bool) -> None:
+    from galam_explorer.evaluate.finish import finish_model
+    from galam_explorer.survey import load_survey
+    from galam_explorer.train.runner import train_run
+
     opened = load_survey(survey)
     for problem in opened.problems:
         console.print(f"[yellow]left out[/] {problem}", highlight=False, soft_wrap=True)
@@ -165,10 +203,12 @@ def _train(
             said["message"] = status["message"]
 
         folder = train_run(
-            opened, network, train, prepared, labels, resume or run, resume is not None, show
+            opened,
+            **arguments,
+            callback=show,
+            finish=lambda made: finish_model(made.path, opened),
         )
     status = folder.status()
-    seconds = round(time.perf_counter() - started, 3)
     console.print(_stage_table(folder.metrics()))
     console.print(str(folder.path), highlight=False, soft_wrap=True)
     finish(
@@ -177,7 +217,7 @@ def _train(
             "state": status.get("state"),
             "model": str(folder.model) if status.get("state") == "done" else None,
             "stages": _best(folder.metrics()),
-            "seconds": seconds,
+            "seconds": round(time.perf_counter() - started, 3),
         },
         as_json,
     )
@@ -214,17 +254,10 @@ def runs_command(
     debug: DebugOption = False,
 ) -> None:
     """List trainings: where they are, how long they still take, what they reached."""
-    from galam_explorer.train.folder import RunFolder
+    from galam_explorer.train.jobs import list_runs
 
     with user_errors(debug):
-        rows = []
-        for path in sorted(folder.glob("*/run.json")):
-            run = RunFolder(path.parent)
-            status = run.status()
-            state = status.get("state", "unknown")
-            if state in ("running", "paused", "queued") and not run.alive():
-                state = "died"
-            rows.append({"name": path.parent.name, **status, "state": state})
+        rows = list_runs(folder)
         table = Table(title=f"{len(rows)} runs in {folder}")
         for name in ("run", "state", "stage", "done", "left"):
             table.add_column(name)

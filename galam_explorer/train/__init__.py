@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from galam_explorer.train.data import LabelScaling, TrainingData, load_training_data
+    from galam_explorer.train.jobs import TrainingJob, list_runs
     from galam_explorer.train.release import ModelFiles, read_model_folder, write_model_folder
     from galam_explorer.train.runner import train_run
     from galam_explorer.train.split import Split, make_split
@@ -19,6 +20,8 @@ __all__ = [
     "ModelFiles",
     "Split",
     "TrainingData",
+    "TrainingJob",
+    "list_runs",
     "load_training_data",
     "make_split",
     "read_model_folder",
@@ -31,6 +34,8 @@ _LAZY = {
     "ModelFiles": "release",
     "Split": "split",
     "TrainingData": "data",
+    "TrainingJob": "jobs",
+    "list_runs": "jobs",
     "load_training_data": "data",
     "make_split": "split",
     "read_model_folder": "release",

@@ -79,6 +79,11 @@ class StageData:
     train_rows, validation_rows : ndarray of int64
     network : NetworkConfig
     augment : bool
+    learns : {"labels", "features", "joint"}
+        M2 learns features; the joint stage labels and features.
+    extra : dict
+        ``metrics``: constants that go with every epoch's; ``feature_mse``: that of
+        the mean feature vector.
     """
 
     kind: str
@@ -88,6 +93,7 @@ class StageData:
     validation_rows: np.ndarray
     network: NetworkConfig
     augment: bool = False
+    learns: str = "labels"
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> StageData:

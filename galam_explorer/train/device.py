@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from galam_explorer.config import TrainConfig
 from galam_explorer.errors import GalamError
 
-__all__ = ["bf16_is_fast", "is_out_of_memory", "resolve_device", "use_bf16"]
+__all__ = [
+    "bf16_is_fast",
+    "is_out_of_memory",
+    "process_rank",
+    "resolve_device",
+    "use_bf16",
+    "wait_for_all",
+]
 
 
 def resolve_device(config: TrainConfig) -> str:
@@ -54,6 +63,27 @@ def bf16_is_fast(device: str) -> bool:
 def use_bf16(config: TrainConfig, device: str) -> bool:
     """Whether to train in mixed bfloat16 (the weights stay float32)."""
     return config.precision == "bf16" or (config.precision == "auto" and bf16_is_fast(device))
+
+
+def process_rank(config: TrainConfig) -> int:
+    """Number of this process among those of a distributed run; 0 is the one that writes.
+
+    Known before Lightning has connected them: from torchrun, SLURM, or Lightning's
+    own launcher.
+    """
+    if config.devices * config.num_nodes == 1:
+        return 0
+    for name in ("RANK", "SLURM_PROCID"):
+        if name in os.environ:
+            return int(os.environ[name])
+    node, local = (int(os.environ.get(name, "0")) for name in ("NODE_RANK", "LOCAL_RANK"))
+    return node * config.devices + local
+
+
+def wait_for_all() -> None:
+    """Wait until all processes of a distributed run are here."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

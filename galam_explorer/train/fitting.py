@@ -6,6 +6,8 @@ import gc
 import logging
 import math
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +23,14 @@ from galam_explorer.errors import GalamError
 from galam_explorer.networks import build_network
 from galam_explorer.train.batches import Batches, StageData
 from galam_explorer.train.callbacks import Keeper, Reporter
-from galam_explorer.train.checkpoint import drop_state, read_state, write_stage, write_state
-from galam_explorer.train.device import is_out_of_memory
+from galam_explorer.train.checkpoint import (
+    drop_state,
+    read_stage,
+    read_state,
+    write_stage,
+    write_state,
+)
+from galam_explorer.train.device import is_out_of_memory, wait_for_all
 from galam_explorer.train.folder import RunFolder
 from galam_explorer.train.module import Recipe, StageModule
 from galam_explorer.train.progress import Progress
@@ -31,6 +39,8 @@ from galam_explorer.train.stages import Workshop
 __all__ = ["Fit", "fit_stage", "initial_network", "quiet", "stage_key"]
 
 _CLIP = 1.0
+_FINE_TUNING = 0.1
+"""Of M4's learning rate, for fine-tuning networks that are trained already."""
 _VALIDATION_BATCH = 256
 
 
@@ -43,14 +53,14 @@ class Fit:
     shop : Workshop
     folder : RunFolder
     progress : Progress
-    first : bool
-        Whether this is the process that writes (the others of a distributed run do not).
+    rank : int
+        Number of this process; only process 0 of a distributed run writes.
     """
 
     shop: Workshop
     folder: RunFolder
     progress: Progress
-    first: bool = True
+    rank: int = 0
 
 
 def stage_key(seed: int, stage: str) -> tuple[int, int]:
@@ -73,6 +83,7 @@ def quiet() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
     loggers += [logging.getLogger("lightning.fabric"), logging.getLogger("lightning_utilities")]
     levels = [one.level for one in loggers]
+    interrupt = signal.getsignal(signal.SIGINT)
     for one in loggers:
         one.setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -83,6 +94,9 @@ def quiet() -> Iterator[None]:
         finally:
             for one, level in zip(loggers, levels, strict=True):
                 one.setLevel(level)
+            # Lightning leaves Ctrl-C without effect after the first one.
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, interrupt)
 
 
 def fit_stage(fit: Fit, stage: str, network: nn.Module, data: StageData, epochs: int) -> nn.Module:
@@ -114,16 +128,14 @@ def fit_stage(fit: Fit, stage: str, network: nn.Module, data: StageData, epochs:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            if size == 1:
-                text = f"memory runs out in {stage} even with one galaxy a batch"
-                raise GalamError(text, "training", "use a smaller --width or 64 px") from error
+            _check_halving(fit, stage, size, error)
         size, state = size // 2, None
         fit.progress.say(f"out of memory in {stage}: going on with batches of {size}")
         fit.folder.keep_metrics(stage, 0, ())
         network.load_state_dict(first_weights)
         gc.collect()
         torch.cuda.empty_cache()
-    if fit.first:
+    if fit.rank == 0:
         info = {
             "stage": stage,
             "epochs": keeper.epochs,
@@ -133,8 +145,25 @@ def fit_stage(fit: Fit, stage: str, network: nn.Module, data: StageData, epochs:
         }
         write_stage(fit.folder.checkpoints, stage, keeper.best_weights, info)
         drop_state(fit.folder.checkpoints, stage)
-    network.load_state_dict(keeper.best_weights)
+    wait_for_all()
+    # Running statistics differ between processes: all go on with those of the first.
+    network.load_state_dict(read_stage(fit.folder.checkpoints, stage)[0])
     return network.to("cpu").eval()
+
+
+def _check_halving(fit: Fit, stage: str, size: int, error: BaseException) -> None:
+    """Raise `GalamError` unless the batch can be halved."""
+    if fit.shop.train.devices * fit.shop.train.num_nodes > 1:
+        text, remedy = (
+            f"memory runs out in {stage} with batches of {size}",
+            "use a smaller --batch-size",
+        )
+    elif size == 1:
+        text = f"memory runs out in {stage} even with one galaxy a batch"
+        remedy = "use a smaller --width or 64 px"
+    else:
+        return
+    raise GalamError(text, "training", remedy) from error
 
 
 def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -165,18 +194,11 @@ def _fit(
     fit.progress.begin(stage, keeper.epochs)
     if keeper.epochs >= epochs or keeper.exhausted:
         return keeper
-    reporter = Reporter(fit.progress.tell, folder.control)
+    reporter = Reporter(fit.progress.tell, fit.progress.folder.control)
     trainer = _trainer(shop, epochs - keeper.epochs, [reporter, keeper])
-    parts = {"part": trainer.global_rank, "parts": trainer.world_size}
-    batches = Batches(data.train_rows, size, key, **parts)
-    recipe = Recipe(
-        rate=shop.train.rate("m4" if stage == "joint" else stage),
-        schedule=shop.train.schedule,
-        steps=epochs * len(batches),
-        weight_decay=shop.train.weight_decay,
-        loss=shop.train.loss,
-        clip=_CLIP if shop.network.preset == "compact" else 0.0,
-    )
+    parts = shop.train.devices * shop.train.num_nodes
+    batches = Batches(data.train_rows, size, key, part=fit.rank, parts=parts)
+    recipe = _recipe(shop, stage, epochs * len(batches))
     module = StageModule(network, data, recipe, torch.tensor(shop.scaling.width), state)
     batches.epoch = module.epoch_number
     trainer.fit(module, batches, Batches(data.validation_rows, _VALIDATION_BATCH))
@@ -184,6 +206,18 @@ def _fit(
     if not math.isfinite(keeper.best_loss):
         raise GalamError(f"{stage} ended without a single epoch", folder.path)
     return keeper
+
+
+def _recipe(shop: Workshop, stage: str, steps: int) -> Recipe:
+    train = shop.train
+    return Recipe(
+        rate=_FINE_TUNING * train.rate("m4") if stage == "joint" else train.rate(stage),
+        schedule=train.schedule,
+        steps=steps,
+        weight_decay=train.weight_decay,
+        loss=train.loss,
+        clip=_CLIP if shop.network.preset == "compact" else 0.0,
+    )
 
 
 def _trainer(shop: Workshop, epochs: int, callbacks: list[Any]) -> Any:

@@ -28,11 +28,12 @@ from typing import Any
 from galam_explorer.errors import GalamError
 from galam_explorer.survey.atomic import storage_error, write_text
 
-__all__ = ["ALIVE_SECONDS", "RunFolder"]
+__all__ = ["ACTIVE", "ALIVE_SECONDS", "RunFolder"]
 
 ALIVE_SECONDS = 30.0
 """A run on another machine whose heartbeat is older than this is taken for dead."""
 ACTIVE = ("queued", "running", "paused")
+"""States of a run that some process should be at work on."""
 
 
 class RunFolder:
@@ -88,9 +89,10 @@ class RunFolder:
         except (OSError, ValueError):
             return {}
 
-    def write_status(self, status: dict[str, Any]) -> None:
-        """Write ``status.json`` with this process's id and the time."""
-        mark = {"pid": os.getpid(), "host": socket.gethostname(), "heartbeat": time.time()}
+    def write_status(self, status: dict[str, Any], pid: int | None = None) -> None:
+        """Write ``status.json`` with the time and this (or another) process's id."""
+        pid = os.getpid() if pid is None else pid
+        mark = {"pid": pid, "host": socket.gethostname(), "heartbeat": time.time()}
         write_text(self.path / "status.json", json.dumps({**status, **mark}) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:

@@ -11,9 +11,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from galam_explorer.errors import GalamError
-from galam_explorer.networks import Output
 from galam_explorer.train.batches import StageData
-from galam_explorer.train.losses import label_loss, r2_within
+from galam_explorer.train.losses import joint_loss, label_loss, r2_within
 
 __all__ = ["Recipe", "StageModule"]
 
@@ -80,11 +79,6 @@ class StageModule(LightningModule):
         if state:
             network.load_state_dict(state["weights"])
 
-    @property
-    def features_are_target(self) -> bool:
-        """Whether the network learns features (M2), not labels."""
-        return self.data.targets.shape[1] != 2
-
     def setup(self, stage: str) -> None:
         """Move the data to where the network is."""
         self.data.to(self.device)
@@ -101,17 +95,24 @@ class StageModule(LightningModule):
         self._train_losses.append(loss.detach())
         return loss + _PAPER_L2 * self.network.l2_terms()
 
-    def _loss(self, output: Output, targets: Tensor) -> Tensor:
-        if self.features_are_target:
+    def _loss(self, output: Any, targets: Tensor) -> Tensor:
+        if self.data.learns == "features":
             return (output.features.float() - targets).square().mean()
+        if self.data.learns == "joint":
+            return joint_loss(output, targets, self.recipe.loss, self.data.extra["feature_mse"])
         return label_loss(output, targets, self.recipe.loss)
 
     def validation_step(self, rows: Tensor, index: int) -> None:
         """Keep what `on_validation_epoch_end` needs."""
         inputs, targets = self.data.batch(rows, training=False)
         output = self.network(*inputs)
-        loss = self._loss(output, targets) * len(rows)
-        if self.features_are_target:
+        if self.data.learns == "joint":
+            # M4 is what the joint stage is for, so M4 alone judges it.
+            output, targets = output.fusion, targets[:, :2]
+            loss = label_loss(output, targets, self.recipe.loss) * len(rows)
+        else:
+            loss = self._loss(output, targets) * len(rows)
+        if self.data.learns == "features":
             self._validation.append((loss, r2_within(output.features.float(), targets).sum()))
         else:
             residual = (output.mean - targets) * self.label_width
@@ -124,7 +125,7 @@ class StageModule(LightningModule):
         loss, second = (one / count for one in sums)
         self._validation.clear()
         self.measured = {"val_loss": float(loss)}
-        if self.features_are_target:
+        if self.data.learns == "features":
             self.measured["val_r2"] = float(second)
         else:
             age, metallicity = second.sqrt().tolist()

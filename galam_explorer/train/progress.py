@@ -11,7 +11,7 @@ from galam_explorer.train.folder import RunFolder
 __all__ = ["Progress"]
 
 # Relative cost of an epoch with `compact` on a CPU; only the time left depends on it.
-_COST = {"m1": 1.0, "m2": 1.0, "m3": 1.0, "m4": 0.6, "m4_real": 0.6, "image_only": 1.6}
+_COST = {"m1": 2.0, "m2": 1.0, "m3": 1.0, "m4": 0.35, "m4_real": 0.35, "image_only": 1.5}
 _COST["joint"] = 2.5
 _EVERY_SECONDS = 1.0
 
@@ -54,16 +54,23 @@ class Progress:
         }
         self._last = 0.0
         self._begun: tuple[float, float] | None = None
+        self.offset = 0
         self._paused = 0.0
 
     def begin(self, stage: str, epoch: int = 0) -> None:
         """A stage begins, or goes on after `epoch` epochs."""
+        epoch += self.offset
         self.status |= {"stage": stage, "epoch": epoch, "epochs": self.epochs[stage], "batch": 0}
         self.write(force=True)
 
+    def skip(self, stage: str) -> None:
+        """A stage was finished before; it says nothing about speed."""
+        self.finished += self.costs[stage]
+        self.status["progress"] = round(self.finished / sum(self.costs.values()), 4)
+
     def tell(self, epoch: int, batch: int, batches: int, state: str) -> None:
-        """A batch of an epoch (counted from 1) is done."""
-        now = time.monotonic()
+        """A batch of an epoch (counted from 1, `offset` before it) is done."""
+        now, epoch = time.monotonic(), epoch + self.offset
         if state == "paused":
             self._paused = self._paused or now
         elif self._paused and self._begun:
@@ -79,6 +86,7 @@ class Progress:
     def end(self, stage: str) -> None:
         """A stage is finished; epochs that patience saved count as done."""
         self.finished += self.costs[stage]
+        self.offset = 0
         self._measure(self.finished)
         self.write(force=True)
 

@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import sys
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from galam_explorer import __version__
 from galam_explorer.config import LabelConfig, NetworkConfig, PreprocessConfig, TrainConfig
 from galam_explorer.errors import GalamError
-from galam_explorer.networks import build_network
 from galam_explorer.survey.store import Survey
-from galam_explorer.train.checkpoint import read_stage
-from galam_explorer.train.data import (
-    TARGETS,
-    LabelScaling,
-    TrainingData,
-    load_training_data,
-    stage_rows,
-)
-from galam_explorer.train.device import resolve_device, use_bf16
+from galam_explorer.train.data import LabelScaling, TrainingData, load_training_data, stage_rows
+from galam_explorer.train.device import process_rank, resolve_device, use_bf16
 from galam_explorer.train.folder import RunFolder
 from galam_explorer.train.progress import Progress
+from galam_explorer.train.record import check_same, describe_model, describe_run
 from galam_explorer.train.release import write_model_folder
 from galam_explorer.train.split import Split, make_split
 from galam_explorer.train.stages import Workshop, check_stages
 
 __all__ = ["default_run_dir", "train_run"]
 
-_FIXED = ("survey", "network", "train", "preprocess", "label")
+# Lightning starts the other processes of a distributed run by the same command.
+_SAME_FOLDER = "GALAM_RUN_FOLDER"
 
 
-def default_run_dir(survey: Survey, network: NetworkConfig, train: TrainConfig) -> Path:
+def default_run_dir(name: str, network: NetworkConfig, train: TrainConfig) -> Path:
     """``runs/<survey>-<preset>-s<seed>-<UTC time>`` in the working folder."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{survey.name}-{network.preset}-s{train.seed}-{now}"
+    return Path("runs") / f"{name}-{network.preset}-s{train.seed}-{now}"
 
 
 def train_run(
@@ -55,8 +45,13 @@ def train_run(
     run_dir: str | Path | None = None,
     resume: bool = False,
     callback: Callable[[dict[str, Any]], None] | None = None,
+    lr_grid: tuple[float, ...] = (),
+    finish: Callable[[RunFolder], None] | None = None,
 ) -> RunFolder:
     """Train the stages on a prepared and labelled survey, or finish what was begun.
+
+    With several devices Lightning starts this script again for each of them:
+    use ``galam train`` or `galam_explorer.train.jobs.TrainingJob` for that.
 
     Parameters
     ----------
@@ -73,12 +68,16 @@ def train_run(
         Go on with the run in `run_dir`. Configurations must be those of that run.
     callback : callable, optional
         Gets the status (the contents of ``status.json``) about once a second.
+    lr_grid : tuple of float
+        Learning rates of which each stage takes the best.
+    finish : callable, optional
+        Called with the folder when ``model/`` is written, before the run is done:
+        calibration comes from `galam_explorer.evaluate`.
 
     Returns
     -------
     RunFolder
-        With ``model/`` written. Its calibration and domain statistics are added
-        by `galam_explorer.evaluate`.
+        Its status says ``done`` or, if that was asked for, ``cancelled``.
 
     Raises
     ------
@@ -89,32 +88,34 @@ def train_run(
     """
     network, train = network or NetworkConfig(), train or TrainConfig()
     check_stages(train.stages)
-    device = resolve_device(train)
-    folder = RunFolder(run_dir or default_run_dir(survey, network, train))
+    device, rank = resolve_device(train), process_rank(train)
+    run_dir = (
+        run_dir or os.environ.get(_SAME_FOLDER) or default_run_dir(survey.name, network, train)
+    )
+    folder = RunFolder(run_dir)
+    _check_folder(folder, resume or rank > 0)
+    data = load_training_data(survey, preprocess, train, _same_label(folder, label, resume))
+    split = _split(folder, survey, train, resume)
+    lr_grid = tuple(lr_grid or (folder.info().get("lr_grid", ()) if resume else ()))
+    scaling = _check_data(data, split, train)
+    with folder.locked() if rank == 0 else nullcontext(), _threads(train.threads):
+        if rank == 0:
+            _check_folder(folder, resume)
+            name = folder.path.resolve().name
+            info = describe_run(name, survey, network, train, data, lr_grid)
+            _begin(folder, info, split, resume)
+        bf16 = use_bf16(train, device)
+        shop = Workshop(data, split, scaling, network, train, device, bf16)
+        _run(shop, folder, rank, lr_grid, callback, finish)
+    return folder
+
+
+def _check_folder(folder: RunFolder, resume: bool) -> None:
     if folder.exists and not resume:
         remedy = "resume it with --resume, or choose another folder"
         raise GalamError("there is a run in this folder already", folder.path, remedy)
     if resume and not folder.exists:
         raise GalamError("there is no run to resume", folder.path)
-    data = load_training_data(survey, preprocess, train, _same_label(folder, label, resume))
-    with folder.locked(), _threads(train.threads):
-        split = _begin(folder, survey, network, train, data, resume)
-        epochs = {stage: train.epochs_of(stage) for stage in train.stages}
-        if train.joint_epochs and "m4" in train.stages:
-            epochs["joint"] = train.joint_epochs
-        progress = Progress(folder, epochs, callback)
-        with _outcome(progress):
-            scaling = LabelScaling.fit(data.labels[_label_rows(data, split)])
-            bf16 = use_bf16(train, device)
-            shop = Workshop(data, split, scaling, network, train, device, bf16)
-            _run_stages(shop, folder, progress, epochs)
-            _write_model(shop, folder)
-            progress.say("", "done")
-    return folder
-
-
-def _label_rows(data: TrainingData, split: Split) -> Any:
-    return split.mask(data.ids, "train") & data.has_label & (data.has_image | data.has_spectrum)
 
 
 def _same_label(
@@ -125,65 +126,71 @@ def _same_label(
     return label if kept is None else LabelConfig.from_dict(kept)
 
 
-def _begin(
-    folder: RunFolder,
-    survey: Survey,
-    network: NetworkConfig,
-    train: TrainConfig,
-    data: TrainingData,
-    resume: bool,
-) -> Split:
-    """Write what the run is, or check that it is the same; the split."""
-    info = {
-        "schema": 1,
-        "name": folder.path.resolve().name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "survey": {
-            "name": survey.name,
-            "path": str(survey.path.resolve()),
-            "kind": survey.kind,
-            "fingerprint": survey.fingerprint,
-            "provenance": survey.provenance,
-        },
-        "network": asdict(network),
-        "train": asdict(train),
-        "preprocess": asdict(data.preprocess),
-        "label": None if data.label is None else asdict(data.label),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "versions": _versions(),
-    }
-    # Through JSON, so that tuples compare as the lists that they are read back as.
-    info = json.loads(json.dumps(info, default=str))
+def _split(folder: RunFolder, survey: Survey, train: TrainConfig, resume: bool) -> Split:
     if resume:
-        _check_same(folder, info)
         return Split.read(folder.split)
-    split = make_split(survey.catalog, train.fractions, train.split_seed, train.spatial_degrees)
-    for stage in train.stages:
+    return make_split(survey.catalog, train.fractions, train.split_seed, train.spatial_degrees)
+
+
+def _check_data(data: TrainingData, split: Split, train: TrainConfig) -> LabelScaling:
+    """The label scaling; raises before anything is written if a stage cannot be trained."""
+    stages = (*train.stages, *(["m4_real"] if train.joint_epochs and "m4" in train.stages else []))
+    used = np.zeros(len(data), dtype=bool)
+    for stage in stages:
         for name in ("train", "validation"):
-            stage_rows(data, split, stage, name)
-    LabelScaling.fit(data.labels[_label_rows(data, split)])
+            rows = stage_rows(data, split, stage, name)
+            used[rows] |= name == "train"
+    return LabelScaling.fit(data.labels[used & data.has_label])
+
+
+def _begin(folder: RunFolder, info: dict[str, Any], split: Split, resume: bool) -> None:
+    """Write what the run is, or check that it is the same."""
+    if resume:
+        check_same(folder.info(), info, folder.path)
+    else:
+        split.write(folder.split)
+        folder.write_info(info)
     folder.ask("run")
-    split.write(folder.split)
-    folder.write_info(info)
-    return split
 
 
-def _check_same(folder: RunFolder, info: dict[str, Any]) -> None:
-    old = folder.info()
-    for part in _FIXED:
-        one, other = dict(old.get(part) or {}), dict(info[part] or {})
-        for unimportant in ("path", "name", "provenance") if part == "survey" else ("threads",):
-            one.pop(unimportant, None)
-            other.pop(unimportant, None)
-        if changed := sorted(key for key in one | other if one.get(key) != other.get(key)):
-            text = f"this run was begun with another {part} ({', '.join(changed)})"
-            raise GalamError(text, folder.path, "start a new run for it")
+def _run(
+    shop: Workshop,
+    folder: RunFolder,
+    rank: int,
+    rates: tuple[float, ...],
+    callback: Callable[[dict[str, Any]], None] | None,
+    finish: Callable[[RunFolder], None] | None,
+) -> None:
+    """Train, write the model, and keep the status true however it ends."""
+    from galam_explorer.train.fitting import Fit
+    from galam_explorer.train.search import chosen_rates
+    from galam_explorer.train.sequence import plan_epochs, run_stages
+
+    plan = plan_epochs(shop.train, max(1, len(rates)))
+    progress = Progress(folder, plan, callback, quiet=rank > 0)
+    with _outcome(progress), _named(folder, shop.train):
+        run_stages(Fit(shop, folder, progress, rank), rates)
+        if rank > 0:
+            return
+        described = describe_model(folder.info(), chosen_rates(folder, shop.train), shop.scaling)
+        weights = {stage: shop.trained[stage].state_dict() for stage in shop.train.stages}
+        statistics = {"mean_features": shop.mean_features()} if "m1" in shop.trained else None
+        write_model_folder(folder.model, described, weights, statistics, shop.split)
+        if finish is not None:
+            progress.say("calibrating")
+            finish(folder)
+        progress.say("", "done")
 
 
-def _versions() -> dict[str, str]:
-    names = ("torch", "lightning", "numpy")
-    found = {name: version(name) for name in names}
-    return {"galam_explorer": __version__, "python": platform.python_version(), **found}
+@contextmanager
+def _named(folder: RunFolder, train: TrainConfig) -> Iterator[None]:
+    """Let the other processes of a distributed run find the folder."""
+    if train.devices * train.num_nodes > 1:
+        os.environ[_SAME_FOLDER] = str(folder.path.resolve())
+    try:
+        yield
+    finally:
+        os.environ.pop(_SAME_FOLDER, None)
 
 
 @contextmanager
@@ -201,7 +208,7 @@ def _outcome(progress: Progress) -> Iterator[None]:
     """Say in the status how the run ended."""
     from galam_explorer.train.callbacks import Cancelled
 
-    progress.say("reading the survey")
+    progress.write(force=True)
     try:
         yield
     except Cancelled:
@@ -213,52 +220,3 @@ def _outcome(progress: Progress) -> Iterator[None]:
     except BaseException as error:
         progress.say(str(error) or type(error).__name__, "failed")
         raise
-
-
-def _run_stages(
-    shop: Workshop, folder: RunFolder, progress: Progress, epochs: dict[str, int]
-) -> None:
-    from galam_explorer.train.fitting import Fit, fit_stage, initial_network, quiet
-
-    progress.say("")
-    stages = tuple(epochs)
-    for number, stage in enumerate(stages):
-        if (finished := read_stage(folder.checkpoints, stage)) is not None:
-            trained = build_network(stage, shop.network)
-            trained.load_state_dict(finished[0])
-            shop.trained[stage] = trained.to(memory_format=torch.channels_last).eval()
-        else:
-            state = folder.checkpoints / f"{stage}.state"
-            folder.keep_metrics(stage, _saved_epochs(folder, stage, state), stages[number + 1 :])
-            data = shop.stage_data(stage)
-            with quiet():
-                fit = Fit(shop, folder, progress)
-                network = initial_network(shop, stage)
-                shop.trained[stage] = fit_stage(fit, stage, network, data, epochs[stage])
-        progress.end(stage)
-
-
-def _saved_epochs(folder: RunFolder, stage: str, path: Path) -> int:
-    from galam_explorer.train.checkpoint import read_state
-
-    state = read_state(folder.checkpoints, stage) if path.is_file() else None
-    return 0 if state is None else int(state["epoch"])
-
-
-def _write_model(shop: Workshop, folder: RunFolder) -> None:
-    info = folder.info()
-    found = {stage: read_stage(folder.checkpoints, stage) for stage in shop.trained}
-    described = {
-        "name": info["name"],
-        "network": info["network"],
-        "train": info["train"],
-        "preprocess": info["preprocess"],
-        "label": info["label"],
-        "target": shop.train.target,
-        "targets": list(TARGETS),
-        "label_scaling": asdict(shop.scaling),
-        "survey": {key: value for key, value in info["survey"].items() if key != "path"},
-    }
-    weights = {stage: one[0] for stage, one in found.items() if one is not None}
-    statistics = {"mean_features": shop.mean_features()} if "m1" in shop.trained else None
-    write_model_folder(folder.model, described, weights, statistics, shop.split)

@@ -116,15 +116,24 @@ class Workshop:
         GalamError
             If too few galaxies are left to train or to validate on.
         """
-        rows = [stage_rows(self.data, self.split, stage, name) for name in ("train", "validation")]
+        # The joint stage learns labels and features: it needs what M4 with real ones does.
+        needs = "m4_real" if stage == "joint" else stage
+        rows = [stage_rows(self.data, self.split, needs, name) for name in ("train", "validation")]
         if stage == "m1":
             return self._data("spectra", (self.spectra,), self.labels, rows)
         if stage == "m2":
             made = self._data("images", (self.images,), self.real_features(), rows)
+            made.learns = "features"
             made.extra["metrics"] = {"val_r2_baseline": self._baseline_r2(rows[1])}
             return made
         if stage in ("m3", "image_only"):
             return self._data("images", (self.images,), self.labels, rows)
+        if stage == "joint":
+            targets = torch.cat([self.labels, self.real_features()], dim=1)
+            made = self._data("images", (self.images,), targets, rows)
+            rest = self.real_features()[rows[0]] - self.mean_features()
+            made.learns, made.extra["feature_mse"] = "joint", float(rest.square().mean())
+            return made
         features = self.simulated_features() if stage == "m4" else self.real_features()
         return self._data("fusion", (features, self.tokens()), self.labels, rows)
 
@@ -150,6 +159,15 @@ class Workshop:
         """Mean of M1's normalised features over the training rows, shape (1024,)."""
         rows = stage_rows(self.data, self.split, "m1", "train")
         return self.real_features()[rows].mean(dim=0)
+
+    def finish(self, stage: str, network: nn.Module) -> None:
+        """Take in a finished network; the joint stage gives three, and outdates features."""
+        if stage != "joint":
+            self.trained[stage] = network
+            return
+        for name in ("m2", "m3", "m4"):
+            self.trained[name] = getattr(network, name)
+            self._features.pop(name, None)
 
     def _baseline_r2(self, rows: np.ndarray) -> float:
         """Mean R² within galaxies of the mean feature vector, which M2 has to beat."""
