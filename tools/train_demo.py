@@ -164,7 +164,10 @@ def make(options: argparse.Namespace) -> None:
     report = make_report([measured], options.runs / "evaluation", read_metrics(runs[0]))
     chosen, losses = best_run(runs)
     say(f"validation loss of M4: {json.dumps(losses)}; releasing {chosen.name}")
+    summary = json.loads((options.runs / "evaluation" / "summary.json").read_text())
+    kept = ("models", "differences", "features", "left_out", "notes")
     facts = {
+        "evaluation": {name: summary[name] for name in kept} | {"seeds": seeds},
         "made_by": f"python tools/train_demo.py --n {len(survey)} --seeds {options.seeds}",
         "chosen": {"run": chosen.name, "by": "lowest validation loss of M4", "losses": losses},
     }

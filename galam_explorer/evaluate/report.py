@@ -209,8 +209,10 @@ def _lead(measured: Measured) -> str:
 
 
 def _summary(measured: Measured, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    keep = ["reference", "model", "quantity", "rmse", "rmse_low", "rmse_high", "rmse_seed_sd",
-            "sd", "nmad", "bias", "r2", "legacy_sd", "n", "seeds"]  # fmt: skip
+    keep = [
+        "reference", "model", "quantity", "mse", "mae", "rmse", "rmse_low", "rmse_high",
+        "rmse_seed_sd", "sd", "nmad", "bias", "r2", "legacy_sd", "n", "seeds",
+    ]  # fmt: skip
     features = [one.summary() for one in measured.features]
     found = {
         "survey": measured.survey,

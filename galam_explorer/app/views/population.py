@@ -1,0 +1,323 @@
+"""View 7: predictions of the whole survey against label or truth, by S/N and by set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.events import SelectionGeometry, Tap
+
+from galam_explorer.app.background import compute
+from galam_explorer.app.live import DRAWING, LiveFigure
+from galam_explorer.app.population import SETS, Population, load_population, population_code
+from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane
+from galam_explorer.app.views.pointing import rows_in_box, rows_in_polygon
+from galam_explorer.errors import GalamError
+from galam_explorer.evaluate.figures import population as fig
+from galam_explorer.evaluate.figures.distributions import distribution_figure
+from galam_explorer.evaluate.figures.population_bins import coverage_figure, sn_scatter_figure
+from galam_explorer.evaluate.metrics import DEFINITIONS, regression_metrics, scatter_by_sn
+from galam_explorer.labels.dispersion import dispersion_by_sn
+from galam_explorer.records import Galaxy
+
+__all__ = ["PopulationView"]
+
+_MODELS = {"m4": "M4 (image)", "m3": "M3 (image-only)", "m1": "M1 (spectrum)",
+           "m4_real": "M4, real features", "image_only": "image-only, large"}  # fmt: skip
+_QUANTITIES = {"age": "log_age", "[M/H]": "m_h"}
+_REFERENCES = {"truth": "simulated truth", "label": "pPXF-style label"}
+_PLACES = ("upper left", "lower left", "upper right", "lower right")
+_RIGHT = ("Signal-to-noise", "Sets and coverage")
+_COHORT, _CURRENT = 2, 3
+
+
+class PopulationView(View):
+    """All galaxies at once; a brush chooses a set, a tap a galaxy."""
+
+    title = "Population"
+    slug = "population"
+    columns = 2
+
+    def __init__(self, state: Any, bridge: Any = None) -> None:
+        super().__init__(state, bridge)
+        self._found: Population | None = None
+        self._key: tuple[Any, ...] = ()
+        self._points: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        with DRAWING:
+            blank = hv.Overlay([hv.Curve([])])
+            self._figures = {
+                place: LiveFigure(blank, f"population-{place.replace(' ', '-')}")
+                for place in _PLACES
+            }
+        self._build()
+        self.watch(self._on_cohort, "cohort")
+
+    def _build(self) -> None:
+        small = {"size": "small", "margin": 0}
+        self._model = pmui.Select(label="Model", options=[], width=160, **small)
+        self._quantity = pmui.RadioButtonGroup(
+            options=_QUANTITIES, value="log_age", color="primary", variant="outlined", **small
+        )
+        self._against = pmui.Select(label="Against", options=[], width=150, **small)
+        self._set = pmui.Select(label="Galaxies", options=[], width=210, **small)
+        self._clip = pmui.Checkbox(label="published clip", value=False, **small)
+        self._right = pmui.RadioButtonGroup(
+            options=list(_RIGHT), value=_RIGHT[0], color="primary", variant="outlined", **small
+        )
+        for widget in (self._model, self._quantity, self._against, self._set, self._clip,
+                       self._right):  # fmt: skip
+            widget.param.watch(lambda _e: self._draw(), "value")
+        self._facts = html_pane(styles={"flex": "0 0 auto"})
+        self._cover = html_pane(styles=_COVER, sizing_mode="stretch_both")
+        self._busy = pmui.LinearProgress(
+            variant="indeterminate", visible=False, margin=0, sizing_mode="stretch_width"
+        )
+        grid = [
+            pn.Column(
+                self._figures[f"upper {side}"].pane, self._figures[f"lower {side}"].pane,
+                sizing_mode="stretch_both", styles=_SHRINK,
+            )
+            for side in ("left", "right")
+        ]  # fmt: skip
+        title = html_pane('<div class="g"><h2>Population</h2></div>', width=86, sizing_mode=None)
+        self._layout = pn.Column(
+            bar(title, self._model, self._quantity, self._against, self._set, self.menu()),
+            bar(self._facts, pn.Spacer(), self._clip, self._right),
+            self._busy,
+            pn.Row(*grid, sizing_mode="stretch_both", styles={**_SHRINK, "gap": "12px"}),
+            self._cover,
+            sizing_mode="stretch_both",
+            styles={"padding": "10px 14px 8px", "position": "relative", "min-height": "0"},
+        )
+        self._say("No model", "Choose a model above to see how its predictions fare.")
+
+    # -- data ----------------------------------------------------------------------
+
+    def show(self, galaxy: Galaxy | None) -> None:
+        state = self.state
+        model = state.model
+        if model is None or state.data is None:
+            waits = state.model_state in ("waiting", "loading")
+            why = state.model_problem or "Choose a model above."
+            self._found, self._key = None, ()
+            self._say("Loading the model" if waits else "No model", "" if waits else why)
+            return
+        key = (state.data.source, model.hash)
+        if key != self._key:
+            self._key, self._found = key, None
+            self._busy.visible = True
+            self._say("Predicting the survey", "Once for each survey and model; then it is kept.")
+            data = state.data
+            compute(state, "population", lambda: load_population(data, model), self._came,
+                    self._failed)  # fmt: skip
+        elif self._found is not None:
+            self._mark()
+
+    def _came(self, found: Population) -> None:
+        self._found = found
+        self._busy.visible = False
+        known = {_MODELS.get(name, name): name for name in found.predictors}
+        counts = found.counts()
+        sets = {f"{SETS[name]} ({n:,})": name for name, n in counts.items()}
+        sets[f"all ({sum(counts.values()):,})"] = "all"
+        first = "m4" if "m4" in found.predictors else found.predictors[0]
+        against = {_REFERENCES[name]: name for name in found.references}
+        for widget, options, value in (
+            (self._model, known, first),
+            (self._against, against, next(iter(against.values()))),
+            (self._set, sets, next(iter(sets.values()))),
+        ):
+            keep = widget.value if widget.value in options.values() else value
+            widget.param.update(options=options, value=keep)
+        self._cover.visible = False
+        self._draw()
+
+    def _failed(self, error: Exception) -> None:
+        self._busy.visible, self._key = False, ()
+        self._say("No predictions", str(error))
+
+    def _say(self, title: str, text: str) -> None:
+        self._cover.object = empty_card(title, text)
+        self._cover.visible = True
+
+    # -- drawing -------------------------------------------------------------------
+
+    def _values(self) -> tuple[np.ndarray, np.ndarray]:
+        """Reference and prediction of every galaxy; NaN for those not shown."""
+        quantity = self._quantity.value
+        return (
+            self._found.reference(self._against.value, quantity),
+            self._found.predicted(self._model.value, quantity, self._set.value),
+        )
+
+    def _elements(self) -> dict[str, hv.Overlay]:
+        """The four figures, and where their points are."""
+        found, quantity = self._found, self._quantity.value
+        reference, predicted = self._values()
+        residual, dark = predicted - reference, self.state.dark
+        rows = np.array([self.state.data.survey.row(one) for one in self.state.cohort], int)
+        marked = {"cohort": rows, "current": self.state.row, "dark": dark}
+        same = {"against": _REFERENCES[self._against.value], "clipped": self._clip.value, **marked}
+        made = {
+            "upper left": fig.comparison_figure(reference, predicted, quantity, **same),
+            "lower left": fig.residual_figure(reference, predicted, quantity, **same),
+        }
+        self._points = {
+            "upper left": (reference, predicted),
+            "lower left": (reference, residual),
+        }
+        if self._right.value == _RIGHT[0]:
+            self._points["lower right"] = (found.sn_r, residual)
+            made["upper right"] = sn_scatter_figure(
+                self._by_sn(), quantity, dispersion=self._dispersion(), dark=dark
+            )
+            made["lower right"] = fig.residual_sn_figure(found.sn_r, residual, quantity, **marked)
+        else:
+            values = {SETS[name]: reference[found.sets == name] for name in found.counts()}
+            label = fig.QUANTITIES[quantity]
+            made["upper right"] = distribution_figure(values, label, bins=30, dark=dark)
+            made["lower right"] = coverage_figure(self._coverage(), quantity, dark=dark)
+        return made
+
+    def _by_sn(self) -> dict[str, pd.DataFrame]:
+        found, quantity = self._found, self._quantity.value
+        reference = found.reference(self._against.value, quantity)
+        return {
+            _MODELS.get(name, name): scatter_by_sn(
+                found.predicted(name, quantity, self._set.value), reference, found.sn_r
+            )
+            for name in found.predictors
+        }
+
+    def _dispersion(self) -> pd.DataFrame | None:
+        spread = self._found.dispersion
+        if not np.isfinite(spread).any():
+            return None
+        table = pd.DataFrame({"log_age_std": spread[:, 0], "m_h_std": spread[:, 1]})
+        return dispersion_by_sn(table.assign(covariance=np.nan, status="ok"), self._found.sn_r)
+
+    def _coverage(self) -> pd.DataFrame:
+        from galam_explorer.evaluate.calibration import coverage_table
+
+        found = self._found
+        inside = np.ones(len(found.ids), bool)
+        if self._set.value != "all":
+            inside = found.sets == self._set.value
+        return coverage_table(
+            found.table[inside], found.references[self._against.value][inside],
+            found.sn_r[inside], list(found.predictors),
+        )  # fmt: skip
+
+    def _draw(self) -> None:
+        if self._found is None or not (self._model.value and self._against.value):
+            return
+        with DRAWING:
+            for place, element in self._elements().items():
+                live = self._figures[place]
+                live.redraw(element)
+                if place in self._points:
+                    live.figure.on_event(Tap, lambda e, place=place: self._tap(place, e))
+                    live.figure.on_event(
+                        SelectionGeometry, lambda e, place=place: self._brush(place, e)
+                    )
+        self._facts.object = self._facts_html()
+
+    def _facts_html(self) -> str:
+        reference, predicted = self._values()
+        found = regression_metrics(predicted, reference)
+        parts = [
+            f'<abbr title="{escape(DEFINITIONS[name][1])}">{title}</abbr> <b>{found[name]:.3f}</b>'
+            for name, title in (("rmse", "RMSE"), ("sd", "SD"), ("nmad", "NMAD"), ("bias", "bias"),
+                                ("r2", "R²"), ("legacy_sd", "SD after the published clip"))
+        ]  # fmt: skip
+        return (
+            f'<div class="g" data-view="population" data-n="{found["n"]}">{found["n"]:,} galaxies'
+            f" · {' · '.join(parts)} <span class='soft'>dex</span></div>"
+        )
+
+    def recolour(self) -> None:
+        self._draw()
+
+    # -- marking and pointing ------------------------------------------------------
+
+    def _on_cohort(self, *_events: Any) -> None:
+        self._mark()
+
+    def _mark(self) -> None:
+        """Move the rings."""
+        if self._found is None:
+            return
+        rows = [self.state.data.survey.row(one) for one in self.state.cohort]
+        current = [] if self.state.row is None else [self.state.row]
+        for place, (x, y) in self._points.items():
+            live = self._figures[place]
+            live.update_layer(_COHORT, fig.rings_source(x, y, rows))
+            live.update_layer(_CURRENT, fig.rings_source(x, y, current))
+
+    def _tap(self, place: str, event: Tap) -> None:
+        if event.x is None or event.y is None or place not in self._points:
+            return
+        x, y = self._points[place]
+        figure = self._figures[place].figure
+        width = float(figure.x_range.end - figure.x_range.start) or 1.0
+        height = float(figure.y_range.end - figure.y_range.start) or 1.0
+        distance = ((x - event.x) / width) ** 2 + ((y - event.y) / height) ** 2
+        if np.isfinite(distance).any():
+            self.state.select(str(self._found.ids[int(np.nanargmin(distance))]))
+
+    def _brush(self, place: str, event: SelectionGeometry) -> None:
+        if not event.final or place not in self._points:
+            return
+        (x, y), shape = self._points[place], event.geometry
+        if shape["type"] == "rect":
+            box = (*sorted((shape["x0"], shape["x1"])), *sorted((shape["y0"], shape["y1"])))
+            rows = rows_in_box(x, y, box)
+        elif shape["type"] == "poly":
+            rows = rows_in_polygon(x, y, np.column_stack([shape["x"], shape["y"]]))
+        else:
+            return
+        self.state.set_cohort(self._found.ids[rows].tolist())
+
+    # -- export --------------------------------------------------------------------
+
+    def figure_names(self) -> list[str]:
+        return [live.name for live in self._figures.values()]
+
+    def file_stem(self) -> str:
+        return f"population-{self.state.survey_id}-{self._model.value or 'none'}"
+
+    def _require(self) -> None:
+        if self._found is None:
+            raise GalamError("there are no predictions yet", "population", "choose a model")
+
+    def element(self) -> hv.Layout:
+        self._require()
+        return fig.layout(list(self._elements().values()), columns=2)
+
+    def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
+        self._require()
+        reference, predicted = self._values()
+        shown = np.isfinite(predicted)
+        frame = pd.DataFrame(
+            {
+                "id": self._found.ids, "split": self._found.sets, "sn_r": self._found.sn_r,
+                "reference": reference, "predicted": predicted, "residual": predicted - reference,
+            }
+        )[shown]  # fmt: skip
+        words = f"{self._model.value} {self._quantity.value} against {self._against.value}"
+        return frame, {"residual": ("dex", f"predicted minus reference: {words}")}
+
+    def code(self) -> str:
+        self._require()
+        return population_code(
+            self.state.data.source, self.state.model_source, self._model.value,
+            self._quantity.value, self._against.value, self._set.value, bool(self._clip.value),
+        )  # fmt: skip
+
+
+_SHRINK = {"min-height": "0", "min-width": "0"}
+_COVER = {"position": "absolute", "inset": "52px 14px 8px", "z-index": "4"}
