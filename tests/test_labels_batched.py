@@ -103,6 +103,19 @@ def test_a_batch_gives_what_single_fits_give(galaxies: list[Galaxy]) -> None:
 
 
 @pytest.mark.parametrize("polynomials", [{"mdegree": 4}, ADDITIVE], ids=["mult", "add"])
+def test_one_tensor_for_all_gives_the_same(
+    galaxies: list[Galaxy], polynomials: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitter = BatchedFitter(LabelConfig(**polynomials))
+    apart = fitter.fit(galaxies, keep_fit=False)
+    monkeypatch.setattr(fitter.bank, "together", True)  # as on a GPU
+    for one, other in zip(fitter.fit(galaxies, keep_fit=False), apart, strict=True):
+        assert one.log_age == pytest.approx(other.log_age, abs=1e-3)
+        assert one.m_h == pytest.approx(other.m_h, abs=1e-3)
+        assert one.chi2 == pytest.approx(other.chi2, rel=1e-6)
+
+
+@pytest.mark.parametrize("polynomials", [{"mdegree": 4}, ADDITIVE], ids=["mult", "add"])
 def test_draws_are_those_of_ppxf(galaxies: list[Galaxy], polynomials: dict) -> None:
     config = LabelConfig(draws=12, **polynomials)
     one, referee = fit_batched(galaxies[:1], config)[0], fit_ppxf(galaxies[0], config)

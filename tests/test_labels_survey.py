@@ -13,13 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from typer.testing import CliRunner
 
 from galam_explorer.cli.main import app
 from galam_explorer.config import LabelConfig
 from galam_explorer.errors import GalamError
-from galam_explorer.labels import label_survey, load_labels, saved_labels
+from galam_explorer.labels import (
+    fit_galaxy,
+    label_survey,
+    load_label,
+    load_labels,
+    saved_labels,
+)
 from galam_explorer.labels.dispersion import (
     dispersion_by_sn,
     recovery_by_sn,
@@ -129,6 +136,67 @@ def test_processes_and_ppxf_give_the_same_galaxies(survey: Survey) -> None:
     referee = label_survey(copy, config.replace(engine="ppxf"), 1).table
     assert (referee["status"] == one["status"]).all()
     np.testing.assert_allclose(referee["log_age"][:10], one["log_age"][:10], atol=0.01)
+
+
+def test_one_saved_label_is_that_of_the_table(survey: Survey) -> None:
+    labels = label_survey(survey, QUICK, 1)
+    name = labels.config.hash
+    for row in (0, 9, 10):
+        expected = labels.table.iloc[row]
+        one = load_label(survey, name, expected["id"])
+        assert (one.status, one.reason) == (expected["status"], expected["reason"])
+        np.testing.assert_equal(one.log_age, expected["log_age"])
+        if one.status == "ok":
+            np.testing.assert_array_equal(one.weights.astype(np.float32), expected["weights"])
+            np.testing.assert_array_equal(one.draws[:, 1], expected["draws_m_h"])
+        else:
+            assert one.weights is one.draws is None
+    assert load_label(survey, name, "nobody") is None
+    with pytest.raises(GalamError, match="cannot be read"):
+        load_label(survey, "0000", "nobody")
+
+
+def test_one_galaxy_by_either_engine(galaxies: list[Galaxy]) -> None:
+    told = []
+    config = QUICK.replace(degree=4, mdegree=0)
+    one = fit_galaxy(galaxies[0], config)
+    two = fit_galaxy(galaxies[0], config.replace(engine="ppxf"), lambda *now: told.append(now))
+    assert one.log_age == pytest.approx(two.log_age, abs=0.01)
+    assert one.best_fit.shape == two.best_fit.shape
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def worker_processes() -> list[psutil.Process]:
+    """Worker processes that label for this one: children of its fork server."""
+    servers = psutil.Process().children()
+    return [worker for server in servers for worker in server.children()]
+
+
+def test_a_killed_process_ends_the_run_and_the_next_one_finishes(
+    tmp_path: Path, galaxies: list[Galaxy]
+) -> None:
+    config = LabelConfig(mdegree=0, degree=3, engine="ppxf", ftol=1e-4)
+    survey = write_survey(tmp_path / "s", galaxies, 6)
+    killed = []
+
+    def kill_one(done: int, total: int) -> None:
+        if 0 < done < total and not killed:
+            killed.append(worker_processes()[0])
+            killed[0].send_signal(signal.SIGKILL)
+
+    with pytest.raises(GalamError, match=r"worker process was killed.*it goes on from here"):
+        label_survey(survey, config, 2, kill_one)
+    assert len(killed) == 1
+    assert not saved_labels(survey)
+    folder = next((survey.path / "labels").glob("*.parts"))
+    finished = {path: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+    assert 1 <= len(finished) < 6
+    again = label_survey(survey, config, 2)
+    assert again.notes == (f"{len(finished)} of 6 shards were done",)
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in finished.items())
+    undisturbed = label_survey(write_survey(tmp_path / "u", galaxies, 6), config, 1)
+    assert again.counts() == {"ok": 12}
+    pd.testing.assert_frame_equal(again.table, undisturbed.table)
 
 
 def test_the_command(survey: Survey) -> None:

@@ -104,6 +104,11 @@ class TemplateBank:
     ----------
     library : TemplateLibrary
     device : torch.device or str
+
+    Attributes
+    ----------
+    together : bool
+        Whether the spectra of a batch share one tensor, as is best on a GPU.
     """
 
     def __init__(self, library: TemplateLibrary, device: torch.device | str = "cpu") -> None:
@@ -120,6 +125,7 @@ class TemplateBank:
         table = _smoothed(pixels, self.nodes - NATURAL_VARIANCE)
         self.n_nodes, self.rows, self.n_templates = table.shape
         self.device = torch.device(device)
+        self.together = self.device.type != "cpu"
         self.table = torch.from_numpy(table.reshape(-1, self.n_templates)).to(self.device)
         whole = {"device": self.device, "dtype": torch.int32}
         nodes = torch.arange(3, **whole)[:, None] * self.rows
@@ -167,7 +173,7 @@ class TemplateBank:
         pixel = torch.arange(n, device=self.device, dtype=torch.int32) * OVERSAMPLING - 1
         row = (first.int()[:, None] + pixel).clamp(0, self.rows - 4)
         row = row + (centre.int() - 1) * self.rows
-        size = 1 if self.device.type == "cpu" else batch
+        size = batch if self.together else 1
         parts = [
             self._interpolate(row[i : i + size], across[i : i + size], along[i : i + size])
             for i in range(0, batch, size)

@@ -103,7 +103,7 @@ class Search:
         # One buffer for all steps: fresh pages cost as much as the arithmetic. On a CPU
         # one spectrum at a time, which stays in the cache.
         size = self.n_templates + 2 + self.config.mdegree + self.n_additive + 1
-        rows = 1 if fitter.device.type == "cpu" else batch
+        rows = batch if fitter.bank.together else 1
         self.buffer = zeros(rows, problem.y.shape[1], size)
 
     def run(self) -> tuple[State, torch.Tensor, torch.Tensor]:
