@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -97,10 +97,9 @@ class StageData:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> StageData:
-        """Move the arrays to a device, where they stay."""
-        self.inputs = tuple(one.to(device) for one in self.inputs)
-        self.targets = self.targets.to(device)
-        return self
+        """The same with its arrays on a device; nothing is copied if they are there."""
+        inputs = tuple(one.to(device) for one in self.inputs)
+        return replace(self, inputs=inputs, targets=self.targets.to(device))
 
     def batch(self, rows: Tensor, training: bool) -> tuple[tuple[Tensor, ...], Tensor]:
         """Network inputs and targets of some rows."""

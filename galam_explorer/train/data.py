@@ -191,7 +191,7 @@ def _truth(survey: Survey) -> np.ndarray | None:
     columns = [f"true_{name}" for name in TARGETS]
     if not set(columns) <= set(survey.catalog.columns):
         return None
-    return survey.catalog[columns].to_numpy(dtype=np.float32)
+    return np.array(survey.catalog[columns], dtype=np.float32)
 
 
 def _label_values(survey: Survey, table: Any) -> np.ndarray:
@@ -208,7 +208,10 @@ def _resident(array: np.ndarray) -> np.ndarray:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         free = 4 << 30
-    return array if array.nbytes > free / 2 else np.array(array)
+    if array.nbytes <= free / 2:
+        return np.array(array)
+    # Torch wants arrays that can be written; these stay on disk as they are.
+    return np.load(array.filename, mmap_mode="c")
 
 
 def stage_rows(data: TrainingData, split: Split, stage: str, name: str) -> np.ndarray:

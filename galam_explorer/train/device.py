@@ -19,6 +19,9 @@ __all__ = [
 ]
 
 
+_OUT_OF_MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
+
+
 def resolve_device(config: TrainConfig) -> str:
     """``"cpu"``, ``"cuda"`` or ``"mps"``.
 
@@ -91,5 +94,5 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and (
-        "not enough memory" in str(error) or "out of memory" in str(error)
+        any(words in str(error) for words in _OUT_OF_MEMORY)
     )

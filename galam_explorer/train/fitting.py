@@ -133,8 +133,8 @@ def fit_stage(fit: Fit, stage: str, network: nn.Module, data: StageData, epochs:
         fit.progress.say(f"out of memory in {stage}: going on with batches of {size}")
         fit.folder.keep_metrics(stage, 0, ())
         network.load_state_dict(first_weights)
-        gc.collect()
-        torch.cuda.empty_cache()
+        _free_memory()
+    _free_memory()
     if fit.rank == 0:
         info = {
             "stage": stage,
@@ -149,6 +149,13 @@ def fit_stage(fit: Fit, stage: str, network: nn.Module, data: StageData, epochs:
     # Running statistics differ between processes: all go on with those of the first.
     network.load_state_dict(read_stage(fit.folder.checkpoints, stage)[0])
     return network.to("cpu").eval()
+
+
+def _free_memory() -> None:
+    """Let go of a trainer's data, which its reference cycles hold."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _check_halving(fit: Fit, stage: str, size: int, error: BaseException) -> None:
@@ -201,8 +208,8 @@ def _fit(
     recipe = _recipe(shop, stage, epochs * len(batches))
     module = StageModule(network, data, recipe, torch.tensor(shop.scaling.width), state)
     batches.epoch = module.epoch_number
-    trainer.fit(module, batches, Batches(data.validation_rows, _VALIDATION_BATCH))
-    data.to("cpu")
+    with torch.random.fork_rng(devices=[]):
+        trainer.fit(module, batches, Batches(data.validation_rows, _VALIDATION_BATCH))
     if not math.isfinite(keeper.best_loss):
         raise GalamError(f"{stage} ended without a single epoch", folder.path)
     return keeper

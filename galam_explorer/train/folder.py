@@ -30,7 +30,7 @@ from galam_explorer.survey.atomic import storage_error, write_text
 
 __all__ = ["ACTIVE", "ALIVE_SECONDS", "RunFolder"]
 
-ALIVE_SECONDS = 30.0
+ALIVE_SECONDS = 120.0
 """A run on another machine whose heartbeat is older than this is taken for dead."""
 ACTIVE = ("queued", "running", "paused")
 """States of a run that some process should be at work on."""

@@ -81,7 +81,7 @@ class StageModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Move the data to where the network is."""
-        self.data.to(self.device)
+        self.data = self.data.to(self.device)
 
     def epoch_number(self) -> int:
         """Number of the current epoch since the stage began, from 0."""

@@ -210,24 +210,38 @@ def read_model_folder(path: str | Path) -> ModelFiles:
         weights = {
             stage: {
                 name: one.float() if one.is_floating_point() else one
-                for name, one in read_tensors(path / entry["file"], entry["sha256"]).items()
+                for name, one in _read_entry(path, entry).items()
             }
             for stage, entry in info["networks"].items()
         }
-        entry = info.get("statistics")
-        statistics = read_tensors(path / entry["file"], entry["sha256"]) if entry else {}
-        split, entry = None, info.get("split")
-        if entry:
-            split = Split.read(path / entry["file"])
-            if split.hash != entry["hash"]:
-                raise GalamError("the split is not the one of this model", path / entry["file"])
+        statistics = _read_entry(path, info["statistics"]) if info.get("statistics") else {}
+        split = _read_split(path, info["split"]) if info.get("split") else None
         found = ModelFiles(info, weights, statistics, split, path)
         known = (found.network, found.train, found.preprocess, found.label, found.scaling)
     except (KeyError, TypeError, AttributeError) as error:
-        raise GalamError(f"is damaged (no {error})", path / "model.json") from error
+        raise GalamError(f"is damaged ({error})", path / "model.json") from error
     if info.get("hash") != found.hash or not known:
         raise GalamError("the model's hash does not match its contents", path / "model.json")
     return found
+
+
+def _beside(path: Path, entry: Mapping[str, Any]) -> Path:
+    """A file of the model, which must lie in its folder."""
+    name = str(entry["file"])
+    if Path(name).name != name:
+        raise GalamError(f"the file {name!r} is not beside it", path / "model.json")
+    return path / name
+
+
+def _read_entry(path: Path, entry: Mapping[str, Any]) -> Weights:
+    return read_tensors(_beside(path, entry), str(entry["sha256"]))
+
+
+def _read_split(path: Path, entry: Mapping[str, Any]) -> Split:
+    split = Split.read(_beside(path, entry))
+    if split.hash != entry["hash"]:
+        raise GalamError("the split is not the one of this model", path / str(entry["file"]))
+    return split
 
 
 def _read_info(path: Path) -> dict[str, Any]:
@@ -242,7 +256,4 @@ def _read_info(path: Path) -> dict[str, Any]:
         raise GalamError("this is not a model", file)
     if info["schema"] > MODEL_SCHEMA:
         raise GalamError("this model was made by a newer version", file, "update galam-explorer")
-    for entry in info.get("networks", {}).values():
-        if Path(str(entry.get("file", ""))).name != entry.get("file"):
-            raise GalamError("a file of this model is not beside it", file)
     return info

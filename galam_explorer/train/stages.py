@@ -64,11 +64,10 @@ def infer(
     Tensor, shape (n, ...)
         In the rows of the survey, on the CPU; zero where `rows` has none.
     """
-    network = network.to(device).eval()
-    result = None
+    network, data, result = network.to(device).eval(), data.to(device), None
     with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
         for batch in Batches(rows, _INFER_BATCH):
-            inputs, _ = data.to(device).batch(batch, training=False)
+            inputs, _ = data.batch(batch, training=False)
             kept = keep(network(*inputs)).to("cpu", dtype)
             if result is None:
                 result = torch.zeros(len(data.targets), *kept.shape[1:], dtype=dtype)
