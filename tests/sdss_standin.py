@@ -27,13 +27,12 @@ from astropy.io import fits
 from PIL import Image, ImageDraw
 from sdss_format import row_table, table
 
-from galam_explorer.config import SimulationConfig
 from galam_explorer.config.fetch import FetchConfig
 from galam_explorer.records import Galaxy
+from galam_explorer.survey import load_survey
 from galam_explorer.survey.demo import ppxf_spectra
 from galam_explorer.survey.images import decode_cutout
 from galam_explorer.survey.sdss_files import read_spectrum_file
-from galam_explorer.survey.simulation.run import simulate_galaxy
 
 FAULTS = ("429", "500", "503", "hang", "truncated", "html", "type", "drip", "garbage", "closed")
 """What can go wrong and be right the next time."""
@@ -81,7 +80,9 @@ class Request:
 
 @cache
 def _simulated(number: int) -> Galaxy:
-    return simulate_galaxy(SimulationConfig(n=4, seed=77, cutout_size=128), number)
+    """One of a few galaxies of the embedded survey, which is simulated."""
+    survey = load_survey("demo")
+    return survey[survey.select(origin="simulated", has_spectrum=True, has_cutout=True)[number]]
 
 
 def _spec_lite(base: Galaxy, plate: int, mjd: int, fiber: int, z: float) -> bytes:

@@ -23,7 +23,6 @@ from galam_explorer.config.fetch import SESAME, FetchConfig
 from galam_explorer.errors import GalamError
 from galam_explorer.survey.sdss_answers import OUTSIDE, describe_error_page, parse_table
 from galam_explorer.survey.sdss_retry import (
-    FetchStoppedError,
     NotThereError,
     ServiceError,
     Throttle,
@@ -79,8 +78,6 @@ class _PoliteAdapter(HTTPAdapter):
             if time.monotonic() > end:
                 text = f"only {size} bytes came in {self.timeout:g} s"
                 raise ServiceError(text, response.url)
-            if self.throttle.stop.is_set():
-                raise FetchStoppedError
         length = response.headers.get("Content-Length", "")
         plain = response.headers.get("Content-Encoding", "identity") == "identity"
         if plain and length.isdecimal() and size != int(length):
