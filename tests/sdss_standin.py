@@ -13,6 +13,7 @@ import io
 import math
 import re
 import sqlite3
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -85,11 +86,16 @@ def _simulated(number: int) -> Galaxy:
     return survey[survey.select(origin="simulated", has_spectrum=True, has_cutout=True)[number]]
 
 
-def _spec_lite(base: Galaxy, plate: int, mjd: int, fiber: int, z: float) -> bytes:
-    """A spec-lite file of a simulated spectrum, under an SDSS name."""
-    spectrum = base.spectrum
+_NAME = (11111, 22222, 33333)
+"""Plate, MJD and fibre in the file that all simulated ones are made from."""
+
+
+@cache
+def _template(number: int) -> bytes:
+    """A spec-lite file of a simulated spectrum."""
+    spectrum = _simulated(number).spectrum
     columns = {
-        "flux": spectrum.flux.astype(">f4") * np.float32(1 + fiber % 7),
+        "flux": spectrum.flux.astype(">f4"),
         "loglam": spectrum.loglam.astype(">f4"),
         "ivar": spectrum.ivar.astype(">f4"),
         "and_mask": spectrum.and_mask.astype(">i4"),
@@ -98,12 +104,24 @@ def _spec_lite(base: Galaxy, plate: int, mjd: int, fiber: int, z: float) -> byte
         "sky": np.ones(len(spectrum), ">f4"),
         "model": spectrum.flux.astype(">f4"),
     }
-    about = {"PLATE": plate, "MJD": mjd, "FIBERID": fiber, "PLUG_RA": base.ra}
-    about |= {"PLUG_DEC": base.dec, "Z": z, "ZWARNING": 0, "CLASS": "GALAXY"}
+    about = dict(zip(("PLATE", "MJD", "FIBERID"), _NAME, strict=True))
+    about |= {"PLUG_RA": 150.0, "PLUG_DEC": 2.0, "Z": 0.1, "ZWARNING": 0, "CLASS": "GALAXY"}
     row = row_table({key: np.array([value]) for key, value in about.items()}, "SPECOBJ")
     stream = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(), table(columns, "COADD"), row]).writeto(stream)
     return stream.getvalue()
+
+
+def _spec_lite(number: int, *name: int) -> bytes:
+    """The same under another name."""
+    old, new = (struct.pack(">3q", *one) for one in (_NAME, name))
+    assert _template(number).count(old) == 1
+    return _template(number).replace(old, new)
+
+
+@cache
+def _drawn(number: int, size: int) -> bytes:
+    return _jpeg(decode_cutout(_simulated(number).cutout), size)
 
 
 def _jpeg(pixels: np.ndarray, size: int) -> bytes:
@@ -125,7 +143,7 @@ def outside(size: int) -> bytes:
 
 def simulated_entry(number: int, **changes: object) -> Entry:
     """Galaxy `number` of an invented plate, drawn from a few simulated ones."""
-    base = _simulated(number % 3)
+    base = number % 3
     plate, mjd, fiber = 3100 + number // 640, 55000 + number // 640, number % 640 + 1
     rng = np.random.default_rng(number)
     z = round(float(rng.uniform(0.01, 0.29)), 5)
@@ -141,8 +159,8 @@ def simulated_entry(number: int, **changes: object) -> Entry:
         "spec_class": "GALAXY",
         "mag_r": round(float(rng.uniform(14, 17.8)), 3),
         "r90": round(float(rng.uniform(2, 15)), 3),
-        "spectrum": lambda: _spec_lite(base, plate, mjd, fiber, z),
-        "cutout": lambda size: _jpeg(decode_cutout(base.cutout), size),
+        "spectrum": lambda: _spec_lite(base, plate, mjd, fiber),
+        "cutout": lambda size: _drawn(base, size),
     } | changes
     return Entry(**values)
 

@@ -74,16 +74,18 @@ def test_several_candidates(server: StandIn) -> None:
     with pytest.raises(
         SeveralCandidatesError, match=r"2 spectra are near: 3100-55000-00"
     ) as raised:
-        get(server, f"200.0 {30 + 2 / 3600:.6f}")
+        get(server, f"200.0 {30 + 1.9 / 3600:.6f}")
     assert [one.row.id for one in raised.value.candidates] == ["3100-55000-0041", "3100-55000-0042"]
-    assert [one.distance for one in raised.value.candidates] == pytest.approx([2, 2], abs=0.01)
+    assert [one.distance for one in raised.value.candidates] == pytest.approx([1.9, 2.1], abs=0.02)
     found = find_spectra("200.0 30.0", server.config(), radius=5.0)
     assert [(one.row.id, round(one.distance, 2)) for one in found] == [
         ("3100-55000-0041", 0.0),
         ("3100-55000-0042", 4.0),
     ]
-    star = server.galaxies[0]  # a star lies 3 arcsec north of the first galaxy
-    assert get(server, f"{star.ra} {star.dec + 1.6 / 3600}")[0].id
+    one = server.galaxies[0]  # with a star 3 arcsec north of it
+    aside = one.ra + 2 / 3600 / np.cos(np.radians(one.dec))
+    assert len(find_spectra(f"{aside} {one.dec}", server.config(), radius=5.0)) == 2
+    assert get(server, f"{aside} {one.dec}")[0].id == one.id
 
 
 def test_no_spectrum_there(server: StandIn) -> None:
