@@ -18,6 +18,15 @@ SMALL = NetworkConfig(width=0.25, heads=2, queries=4)
 STAGES = ("m1", "m2", "m3", "m4", "m4_real")
 
 
+def _weights(stage: str, network: NetworkConfig) -> dict[str, torch.Tensor]:
+    """Random weights whose black pixels are not exactly at the kink of a ReLU."""
+    made = build_network(stage, network)
+    for module in made.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.bias, std=0.1)
+    return made.state_dict()
+
+
 def make_model(
     path: Path,
     survey: Survey,
@@ -28,7 +37,7 @@ def make_model(
 ) -> ModelFiles:
     """Write a model that "learned" the truth of `survey`; intervals and domain are missing."""
     torch.manual_seed(3)
-    weights = {stage: build_network(stage, network).state_dict() for stage in stages}
+    weights = {stage: _weights(stage, network) for stage in stages}
     train = TrainConfig(stages=stages, fractions=fractions, target="truth")
     facts = {
         "name": path.name,

@@ -119,7 +119,8 @@ def _table(model: Model, found: FilePredictions) -> Table:
     """The numbers of the first galaxies; intervals are the 68 % ones."""
     from galam_explorer.evaluate.domain import OUTSIDE
 
-    table = Table(title=f"{len(found.table)} galaxies, {model.name}")
+    count = len(found.table)
+    table = Table(title=f"{count} {'galaxy' if count == 1 else 'galaxies'}, {model.name}")
     table.add_column("galaxy")
     for name in model.predictors:
         table.add_column(f"{name}: log age, [M/H]", justify="right")

@@ -223,5 +223,7 @@ def _astropy_table(table: pd.DataFrame, kind: str, meta: dict[str, Any]) -> Any:
             if kind == "fits":  # FITS text is ASCII.
                 values = np.char.encode(values, "ascii", "backslashreplace")
         unit, text = describe_column(str(name))
+        if unit and kind != "ascii.ecsv":  # FITS and VOTable know no dex.
+            unit, text = "", f"{text} [{unit}]"
         made[name] = Column(values, unit=unit or None, description=text)
     return made
