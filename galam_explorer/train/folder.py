@@ -10,6 +10,8 @@
     runs/NAME/checkpoints/    finished stages, and the one in the making
     runs/NAME/model/          the trained model
     runs/NAME/lock            held by the process that trains
+    runs/NAME/search.json     losses of a learning-rate search, where there was one
+    runs/NAME/choices.json, log.txt   of a training that was started as a job
 
 A watcher needs nothing but this folder.
 """
@@ -22,18 +24,26 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from galam_explorer.config import NetworkConfig, TrainConfig
 from galam_explorer.errors import GalamError
 from galam_explorer.survey.atomic import storage_error, write_text
 
-__all__ = ["ACTIVE", "ALIVE_SECONDS", "RunFolder"]
+__all__ = ["ACTIVE", "ALIVE_SECONDS", "RunFolder", "default_run_dir"]
 
 ALIVE_SECONDS = 120.0
 """A run on another machine whose heartbeat is older than this is taken for dead."""
 ACTIVE = ("queued", "running", "paused")
 """States of a run that some process should be at work on."""
+
+
+def default_run_dir(name: str, network: NetworkConfig, train: TrainConfig) -> Path:
+    """``runs/<survey>-<preset>-s<seed>-<UTC time>`` in the working folder."""
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{name}-{network.preset}-s{train.seed}-{now}"
 
 
 class RunFolder:

@@ -13,7 +13,7 @@ from galam_explorer.config import LabelConfig, NetworkConfig, PreprocessConfig, 
 from galam_explorer.errors import GalamError
 from galam_explorer.survey.atomic import storage_error, write_text
 from galam_explorer.survey.store import Survey
-from galam_explorer.train.folder import ACTIVE, RunFolder
+from galam_explorer.train.folder import ACTIVE, RunFolder, default_run_dir
 
 __all__ = ["TrainingJob", "list_runs", "read_choices", "run_status", "write_choices"]
 
@@ -153,8 +153,6 @@ class TrainingJob:
         GalamError
             If there is a run in the folder already, or it cannot be written.
         """
-        from galam_explorer.train.runner import default_run_dir
-
         network, train = network or NetworkConfig(), train or TrainConfig()
         path = survey.path if isinstance(survey, Survey) else Path(survey)
         if run_dir is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,17 @@ from galam_explorer.errors import GalamError
 from galam_explorer.survey.store import Survey
 from galam_explorer.train.data import LabelScaling, TrainingData, load_training_data, stage_rows
 from galam_explorer.train.device import process_rank, resolve_device, use_bf16
-from galam_explorer.train.folder import RunFolder
+from galam_explorer.train.folder import RunFolder, default_run_dir
 from galam_explorer.train.progress import Progress
 from galam_explorer.train.record import check_same, describe_model, describe_run
 from galam_explorer.train.release import write_model_folder
 from galam_explorer.train.split import Split, make_split
 from galam_explorer.train.stages import Workshop, check_stages
 
-__all__ = ["default_run_dir", "train_run"]
+__all__ = ["train_run"]
 
 # Lightning starts the other processes of a distributed run by the same command.
 _SAME_FOLDER = "GALAM_RUN_FOLDER"
-
-
-def default_run_dir(name: str, network: NetworkConfig, train: TrainConfig) -> Path:
-    """``runs/<survey>-<preset>-s<seed>-<UTC time>`` in the working folder."""
-    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{name}-{network.preset}-s{train.seed}-{now}"
 
 
 def train_run(
