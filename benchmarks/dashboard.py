@@ -1,11 +1,15 @@
 """How quick the dashboard is, measured in a browser.
 
 ``python benchmarks/dashboard.py [SURVEY] [--selections 200] [--tab galaxy]``
+``python benchmarks/dashboard.py --galaxies 36000`` (a big survey is made first)
+``python benchmarks/dashboard.py --galaxies 1000000 --sky`` (pan and zoom of the map)
 
 Prints the time from the server's start to the first page, and the time from a
 key press to all visible views painted (facts, cutout, spectrum or filmstrip,
 ring on the map, row of the table), median and 95th percentile. The clock is the
-browser's; every selection is checked to show the right galaxy everywhere.
+browser's; every selection is checked to show the right galaxy everywhere. With
+``--sky``: the time from each wheel turn or drag to the map shaded anew for what is
+seen, painted. Also prints how many websocket messages a selection takes.
 """
 
 from __future__ import annotations
@@ -17,12 +21,15 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from big_survey import make_big_survey
 
 from galam_explorer.cli.serve import serve_arguments
 
@@ -74,6 +81,33 @@ PREPARE = """(mark) => {
 }"""
 
 
+SKY = """() => {
+  const sky = Bokeh.documents.map((d) => d.get_model_by_name('sky')).find((m) => m)
+  const shaded = sky.renderers.filter((r) => r.data_source)[4].data_source
+  let started = 0
+  const act = () => { started = performance.now() }
+  window.addEventListener('wheel', act, true)
+  window.addEventListener('pointermove', (e) => { if (e.buttons) { act() } }, true)
+  window.galam_shaded = () => new Promise((resolve) => {
+    const check = () => {
+      const {start, end} = sky.x_range, {data} = shaded
+      const fits = Math.abs(data.x[0] - start) < 1e-9 && Math.abs(data.dw[0] - (end - start)) < 1e-9
+      if (started && fits && Bokeh.index.roots.every((view) => view.is_idle)) {
+        requestAnimationFrame(() => resolve(performance.now() - started))
+      } else if (started && performance.now() - started > 20000) {
+        resolve(NaN)
+      } else {
+        requestAnimationFrame(check)
+      }
+    }
+    check()
+  })
+  const view = Bokeh.index.find_one_by_id(sky.id)
+  const box = view.canvas_view.el.getBoundingClientRect(), {bbox} = view.frame
+  return [box.left + bbox.left + bbox.width / 2, box.top + bbox.top + bbox.height / 2]
+}"""
+
+
 def free_port() -> int:
     """A port that nothing listens on."""
     with socket.socket() as probe:
@@ -114,13 +148,42 @@ def measure(page: Any, survey: Any, tab: str, count: int) -> list[float]:
     return took
 
 
+def measure_sky(page: Any, count: int) -> dict[str, list[float]]:
+    """Milliseconds from each wheel turn and drag to the map shaded anew."""
+    x, y = page.evaluate(SKY)
+    took: dict[str, list[float]] = {"zoom": [], "pan": []}
+    for index in range(count):
+        page.mouse.move(x, y)
+        page.mouse.wheel(0, -240 if index % 8 < 4 else 240)
+        took["zoom"].append(page.evaluate("galam_shaded()"))
+        page.mouse.down()
+        page.mouse.move(x + (40 if index % 2 else -40), y + 10, steps=3)
+        page.mouse.up()
+        took["pan"].append(page.evaluate("galam_shaded()"))
+        page.wait_for_timeout(150)
+    if not all(np.isfinite(value).all() for value in took.values()):
+        raise SystemExit(f"the map was not shaded anew: {took}")
+    return took
+
+
+def percentiles(took: list[float], what: str = "") -> dict[str, float]:
+    """Median, 95th percentile and maximum, ms."""
+    names = {f"{what}p50_ms": 50, f"{what}p95_ms": 95, f"{what}max_ms": 100}
+    return {name: round(float(np.percentile(took, level)), 1) for name, level in names.items()}
+
+
 def main() -> None:
     """Run the benchmark and print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("survey", nargs="?", default="demo")
     parser.add_argument("--selections", type=int, default=200)
     parser.add_argument("--tab", choices=["galaxy", "preprocessing"], default="galaxy")
+    parser.add_argument("--galaxies", type=int, help="make a survey of so many first")
+    parser.add_argument("--sky", action="store_true", help="pan and zoom the map instead")
     options = parser.parse_args()
+    if options.galaxies:
+        folder = Path(tempfile.gettempdir()) / f"galam-big-{options.galaxies}"
+        options.survey = str(make_big_survey(folder, options.galaxies))
     from playwright.sync_api import sync_playwright
 
     browser_path = next(filter(None, map(shutil.which, ["chromium", "google-chrome"])), None)
@@ -137,9 +200,15 @@ def main() -> None:
         with sync_playwright() as play:
             browser = play.chromium.launch(executable_path=browser_path, args=FLAGS)
             page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.set_default_timeout(180_000)
+            frames: list[int] = []
+            page.on(
+                "websocket",
+                lambda s: s.on("framereceived", lambda frame: frames.append(len(frame))),
+            )
             asked = time.perf_counter()
             page.goto(f"http://127.0.0.1:{port}/served?galaxy=first&tab={options.tab}")
-            page.wait_for_function(READY, timeout=60_000)
+            page.wait_for_function(READY, timeout=180_000)
             shown = time.perf_counter()
             page.wait_for_timeout(4000)
             from galam_explorer.survey import load_survey
@@ -147,9 +216,19 @@ def main() -> None:
             survey = load_survey(options.survey)
             first = str(survey.ids[0])
             page.goto(f"http://127.0.0.1:{port}/served?galaxy={first}&tab={options.tab}")
-            page.wait_for_function(READY, timeout=60_000)
+            page.wait_for_function(READY, timeout=180_000)
             page.wait_for_timeout(4000)
-            took = measure(page, survey, options.tab, options.selections)
+            frames.clear()
+            if options.sky:
+                sky = measure_sky(page, max(options.selections // 2, 1))
+                figures = percentiles(sky["zoom"], "zoom_") | percentiles(sky["pan"], "pan_")
+            else:
+                took = measure(page, survey, options.tab, options.selections)
+                figures = percentiles(took)
+            sent = {
+                "frames_per_action": round(len(frames) / options.selections, 1),
+                "kilobytes_per_action": round(sum(frames) / options.selections / 1024, 1),
+            }
             browser.close()
     finally:
         server.terminate()
@@ -160,10 +239,9 @@ def main() -> None:
         "tab": options.tab,
         "server_start_s": round(up - started, 2),
         "first_page_s": round(shown - asked, 2),
-        "selections": len(took),
-        "p50_ms": round(float(np.percentile(took, 50)), 1),
-        "p95_ms": round(float(np.percentile(took, 95)), 1),
-        "max_ms": round(max(took), 1),
+        "actions": options.selections,
+        **figures,
+        **sent,
         "load_average": round(os.getloadavg()[0], 2),
     }
     sys.stdout.write(json.dumps(summary) + "\n")

@@ -31,16 +31,11 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000)
 }
 
+// Of models with the same name, the one that is on the page.
 function views_of(names) {
-  const views = []
-  for (const name of names) {
-    for (const doc of Bokeh.documents) {
-      const model = doc.get_model_by_name(name)
-      const view = model && Bokeh.index.find_one_by_id(model.id)
-      if (view) { views.push(view); break }
-    }
-  }
-  return views
+  const models = Bokeh.documents.flatMap((doc) => [...doc._all_models.values()])
+  return names.flatMap((name) => models.filter((model) => model.name === name)
+    .map((model) => Bokeh.index.find_one_by_id(model.id)).filter((view) => view).slice(0, 1))
 }
 
 function place(views, columns) {
@@ -131,6 +126,11 @@ export function render({model}) {
       const input = find_input(document)
       input?.focus()
       input?.select()
+    } else if (key === "m") {
+      send({kind: "mark"})
+    } else if (key === "n") {
+      event.preventDefault()
+      send({kind: "note"})
     } else if (key === "?") {
       send({kind: "help"})
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["filmstrip_code", "galaxy_code", "sky_code", "table_code"]
+__all__ = ["filmstrip_code", "galaxy_code", "sky_code", "strip_code", "table_code"]
 
 _HEAD = """import holoviews as hv
 from galam_explorer.survey import load_survey
@@ -70,4 +70,36 @@ def filmstrip_code(source: str, galaxy_id: str, config: str) -> str:
         + f"stages = prepare_cutout(survey[{galaxy_id!r}].cutout, config)\n"
         + "print(stages.status, stages.reason)\n"
         + "figure = filmstrip_figure(stages)\nfigure\n"
+    )
+
+
+def strip_code(
+    source: str, galaxy_id: str, model: str, labelled: bool, truths: dict[str, float]
+) -> str:
+    """What every network of a model says of a galaxy, beside label and simulated truth."""
+    if model:
+        predict = (
+            "from galam_explorer.evaluate.predict import load_model\n\n"
+            f"predictions = load_model({model!r}).predict(galaxy)\n"
+        )
+    else:
+        predict = "predictions = {}\n"
+    label = "population = None\n"
+    if labelled:
+        label = (
+            "from galam_explorer.labels import load_label, saved_labels\n\n"
+            "newest = next(iter(saved_labels(survey)))\n"
+            "population = load_label(survey, newest, galaxy.id)\n"
+        )
+    lines = []
+    for quantity in ("log_age", "m_h"):
+        truth = f", {truths[quantity]}" if quantity in truths else ""
+        lines.append(f'strip_figure(predictions, "{quantity}", population{truth})')
+    return (
+        _HEAD.format(source=source)
+        + f"galaxy = survey[{galaxy_id!r}]\n\n"
+        + "from galam_explorer.evaluate.figures.predictions import strip_figure\n"
+        + predict
+        + label
+        + f"figure = (\n    {lines[0]}\n    + {lines[1]}\n)\nfigure\n"
     )

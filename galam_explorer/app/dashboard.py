@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import panel as pn
 import panel_material_ui as pmui
+from panel.util import edit_readonly
 
 from galam_explorer.app.background import forget
 from galam_explorer.app.bridge import Bridge
@@ -18,6 +19,7 @@ from galam_explorer.app.state import ExplorerState
 from galam_explorer.app.theme import PAGE_CSS, THEME, variables
 from galam_explorer.app.views.base import empty_card, html_pane
 from galam_explorer.app.views.frame import Dialogs, StatusLine, TopBar
+from galam_explorer.app.views.review import ReviewDialog
 from galam_explorer.app.workspace import Workspace
 from galam_explorer.errors import GalamError
 
@@ -57,6 +59,7 @@ class Dashboard:
         self.bar = TopBar(self.state, self.bridge)
         self.status = StatusLine(self.state)
         self.dialogs = Dialogs(self.bridge)
+        self.review = ReviewDialog(self.state, self.bridge)
         self.left = pn.Column(sizing_mode="stretch_both", styles=_LEFT_PANEL)
         self.right = pn.Column(sizing_mode="stretch_both", styles=_RIGHT_PANEL)
         self.workspace: Workspace | None = None
@@ -69,6 +72,8 @@ class Dashboard:
         state, handlers = self.state, self.bridge.handlers
         handlers["step"] = lambda message: self._step(int(message.get("count", 0)))
         handlers["blink"] = lambda _m: state.param.update(show_mask=not state.show_mask)
+        handlers["mark"] = lambda _m: self.review.toggle()
+        handlers["note"] = lambda _m: self.review.open()
         handlers["copied"] = lambda message: state.notify("success", message.get("text", "Copied"))
         handlers["failed"] = lambda message: state.notify("error", message.get("text", "Failed"))
         self.bridge.param.watch(lambda e: state.param.update(latency_ms=e.new), "latency")
@@ -135,6 +140,7 @@ class Dashboard:
     def close(self) -> None:
         """Let go of everything, when the session ends."""
         forget(self.state)
+        self.review.close()
         if self.workspace is not None:
             self.workspace.close()
             self.workspace = None
@@ -175,6 +181,7 @@ class Dashboard:
             self.bridge,
             self.dialogs.help,
             self.dialogs.code,
+            self.review.dialog,
             sizing_mode="stretch_both",
             styles={**size, "overflow": "hidden", "background": "var(--ground)"},
             stylesheets=[variables(self.state.dark)],
@@ -194,9 +201,12 @@ class Dashboard:
             theme_config=THEME,
             dark_theme=self.state.dark,
             theme_toggle=True,
-            busy_indicator="linear",
+            busy_indicator=None,
             stylesheets=[PAGE_CSS],
         )
+        # Else every event draws the page's whole frame twice, for an indicator.
+        with edit_readonly(page):
+            page.busy = False
         page.param.watch(
             lambda e: self.state.param.update(theme="dark" if e.new else "light"), "dark_theme"
         )

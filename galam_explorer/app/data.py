@@ -49,6 +49,11 @@ class Cache:
                 self._items.popitem(last=False)
         return value
 
+    def peek(self, key: Hashable) -> Any:
+        """The value of `key`, or None if it is not there."""
+        with self._lock:
+            return self._items.get(key)
+
     def __contains__(self, key: Hashable) -> bool:
         return key in self._items
 
@@ -70,6 +75,7 @@ class SurveyData:
     _images: Cache = field(default_factory=lambda: Cache(64))
     _thumbs: Cache = field(default_factory=lambda: Cache(4000))
     stages: Cache = field(default_factory=lambda: Cache(48))
+    judged: Cache = field(default_factory=lambda: Cache(20_000))
 
     def __post_init__(self) -> None:
         self.catalog: pd.DataFrame = self.survey.catalog

@@ -35,25 +35,37 @@ def figure_html(element: hv.Dimensioned, title: str) -> bytes:
 
 
 def table_bytes(frame: pd.DataFrame, about: dict[str, tuple[str, str]], form: str) -> bytes:
-    """A table as ``csv`` or ``ecsv`` (with units and definitions).
+    """A table as a file; all but ``csv`` carry units, and definitions where they can.
 
     Parameters
     ----------
     frame : DataFrame
     about : mapping of str to (unit, definition)
         Units in astropy's notation; "" for none.
-    form : {"csv", "ecsv"}
+    form : {"csv", "ecsv", "fits", "votable"}
     """
     if form == "csv":
         return frame.to_csv(index=False).encode()
     from astropy.table import Table
 
+    if form != "ecsv":
+        # Neither FITS nor VOTable has columns of Python objects.
+        frame = frame.copy()
+        for name in frame.select_dtypes(object):
+            texts = frame[name].fillna("").astype(str)
+            if form == "fits":  # ... and FITS has ASCII only
+                texts = texts.str.encode("ascii", "backslashreplace").str.decode("ascii")
+            frame[name] = texts
     table = Table.from_pandas(frame)
     for name, (unit, definition) in about.items():
         if name in table.colnames:
             table[name].description = definition
             if unit:
                 table[name].unit = unit
-    buffer = io.StringIO()
-    table.write(buffer, format="ascii.ecsv")
-    return buffer.getvalue().encode()
+    if form == "ecsv":
+        text = io.StringIO()
+        table.write(text, format="ascii.ecsv")
+        return text.getvalue().encode()
+    buffer = io.BytesIO()
+    table.write(buffer, format=form)
+    return buffer.getvalue()

@@ -8,14 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import param
 
 from galam_explorer.app.background import compute
-from galam_explorer.app.sources import RELEASED
+from galam_explorer.app.sources import find_model
 from galam_explorer.errors import GalamError
 
 __all__ = ["ModelChoice", "open_model"]
@@ -26,11 +25,8 @@ _LOCK = threading.Lock()
 
 def _stamp(source: str) -> str:
     """Changes when the model's description does."""
-    folder = RELEASED / source if source == "demo" else Path(source).expanduser()
-    for path in (folder / "model.json", folder / "model" / "model.json"):
-        if path.is_file():
-            return str(path.stat().st_mtime_ns)
-    return ""
+    folder = find_model(source)
+    return "" if folder is None else str((folder / "model.json").stat().st_mtime_ns)
 
 
 def open_model(source: str) -> Any:
@@ -84,6 +80,12 @@ class ModelChoice(param.Parameterized):
             name, number = f"{base}-{number}", number + 1
         self.models = {**self.models, name: source}
         return name
+
+    @property
+    def model_source(self) -> str:
+        """What `load_model` takes to get the chosen model; empty for none."""
+        given = str(getattr(self.model, "path", ""))
+        return self.models.get(self.model_id, "") or given
 
     def use_model(self, model: Any) -> None:
         """Put a loaded model on offer and choose it."""

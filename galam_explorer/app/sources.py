@@ -5,10 +5,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["RELEASED", "model_sources", "named_sources", "survey_sources"]
+__all__ = ["find_model", "model_sources", "named_sources", "survey_sources"]
 
-RELEASED = Path(__file__).resolve().parents[2] / "models"
-"""Folder of released weights in a checkout."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def find_model(source: str) -> Path | None:
+    """The folder with ``model.json`` that a name, model folder or run stands for, if any.
+
+    As `galam_explorer.evaluate.predict.model_folder`, but without loading torch.
+    """
+    if source == "demo":
+        places = [_PACKAGE.parent / "models" / "demo", _PACKAGE / "models" / "demo"]
+    else:
+        folder = Path(source).expanduser()
+        places = [folder, folder / "model"]
+    return next((place for place in places if (place / "model.json").is_file()), None)
 
 
 def named_sources(text: str) -> dict[str, str]:
@@ -37,4 +49,4 @@ def model_sources(text: str | None = None) -> dict[str, str]:
     text = os.environ.get("GALAM_MODEL", "") if text is None else text
     if text:
         return named_sources(text)
-    return {"demo": "demo"} if (RELEASED / "demo" / "model.json").is_file() else {}
+    return {"demo": "demo"} if find_model("demo") else {}

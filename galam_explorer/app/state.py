@@ -59,6 +59,8 @@ class ExplorerState(ModelChoice):
     centre = param.Number(default=180.0, bounds=(0.0, 360.0), doc="RA in the map's middle, °.")
     theme = param.Selector(default="light", objects=["light", "dark"], doc="Page colours.")
     config = param.ClassSelector(class_=PreprocessConfig, doc="Preprocessing parameters.")
+    lesson = param.String(default="", doc="Slug of the running lesson; empty for none.")
+    lesson_step = param.Integer(default=0, bounds=(0, None), doc="Its step, from 0.")
     fates = param.Integer(default=0, doc="Raised when statuses of the whole survey come in.")
     status = param.String(default="", doc="What was computed last.")
     latency_ms = param.Number(default=math.nan, doc="Last selection to all views, ms.")

@@ -74,17 +74,28 @@ CSS = """
 .g .sdss { color: #0b4a86; background: #dcecfb; }
 .g .local { color: #056048; background: #d8f3e9; }
 .g .good { color: #056048; background: #d8f3e9; }
+.g .model { color: #3d3580; background: #e6e3fb; }
+.g .waits { color: #3f4a59; background: #e4e9f0; }
 .g .bad { color: #97200f; background: #fde3dd; }
 .g .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr));
-  gap: 8px 14px; margin: 10px 0 0; }
+  gap: 6px 14px; margin: 8px 0 0; }
 .g .facts div { min-width: 0; }
 .g .facts dt { font-size: 11px; color: var(--soft); margin: 0; }
 .g .facts dd { margin: 0; font-size: 15px; font-variant-numeric: tabular-nums;
   white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-.g .truth { margin-top: 12px; padding: 8px 10px; border-radius: 8px;
+.g .truth { margin-top: 10px; padding: 6px 10px; border-radius: 8px;
   border: 1px dashed #b9892f; }
-.g .truth .facts { margin-top: 4px; }
-.g .truth h3 { margin: 0; font-size: 11px; font-weight: 650; }
+.g .truth h3 { margin: 0 0 3px; font-size: 11px; font-weight: 650; }
+.g .truths { display: grid; grid-template-columns: repeat(auto-fill, minmax(110px, 1fr));
+  gap: 0 14px; margin: 0; }
+.g .truths div { display: flex; justify-content: space-between; gap: 6px; min-width: 0;
+  line-height: 17px; white-space: nowrap; }
+.g .truths dt { font-size: 11px; color: var(--soft); overflow: hidden; text-overflow: ellipsis; }
+.g .truths dd { margin: 0; font-size: 12px; font-variant-numeric: tabular-nums; }
+.g.factbox { container-type: inline-size; }
+@container (max-width: 430px) { .g .truths .minor { display: none; } }
+.g.lesson p { margin: 4px 0 0; max-width: 90ch; }
+.g.strip { display: flex; gap: 4px 10px; align-items: center; flex-wrap: wrap; }
 .g .empty { height: 100%; box-sizing: border-box; display: flex; flex-direction: column;
   align-items: center; justify-content: center; text-align: center; gap: 6px; padding: 16px;
   background: var(--paper); border: 1px dashed var(--line); border-radius: 8px; }

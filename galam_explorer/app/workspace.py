@@ -14,6 +14,7 @@ from galam_explorer.app.standalone import chosen_galaxy
 from galam_explorer.app.state import ExplorerState
 from galam_explorer.app.views import registry
 from galam_explorer.app.views.base import View, empty_card, html_pane
+from galam_explorer.app.views.learn import LessonBar
 from galam_explorer.app.views.sky import SkyMap
 from galam_explorer.app.views.table import GalaxyTable
 from galam_explorer.errors import GalamError
@@ -43,7 +44,10 @@ class Workspace:
         )
         self._headings.param.watch(self._switched, "active")
         self._content = pn.Column(sizing_mode="stretch_both", styles={"min-height": "0"})
-        self.right = pn.Column(self._headings, self._content, sizing_mode="stretch_both")
+        self.lesson = LessonBar(state)
+        self.right = pn.Column(
+            self._headings, self.lesson, self._content, sizing_mode="stretch_both"
+        )
         self._watchers = [
             state.param.watch(self._tab_changed, "tab"),
             state.param.watch(self._recolour, "theme"),
@@ -56,6 +60,7 @@ class Workspace:
         """Stop watching the state."""
         for watcher in self._watchers:
             self.state.param.unwatch(watcher)
+        self.lesson.close()
         for view in [*self.tabs.values(), self.sky, self.table]:
             view.close()
 

@@ -39,6 +39,10 @@ def serve_command(
         list[str] | None,
         typer.Option("--survey", "-s", help="A survey folder, or 'demo'. May be given twice."),
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="'demo', a model folder or a run. May be given twice."),
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5006,
     address: Annotated[
         str, typer.Option(help="Address to listen on; 127.0.0.1 is this machine only.")
@@ -50,7 +54,7 @@ def serve_command(
     show: Annotated[bool, typer.Option("--show", help="Open it in your browser.")] = False,
     debug: DebugOption = False,
 ) -> None:
-    """Serve the dashboard on any survey (the embedded demo by default)."""
+    """Serve the dashboard on any survey and model (the embedded ones by default)."""
     from galam_explorer.survey import load_survey
 
     with user_errors(debug):
@@ -61,7 +65,9 @@ def serve_command(
             opened = load_survey(source)
             console.print(f"[bold]{opened.name}[/]: {len(opened):,} galaxies", highlight=False)
         arguments = serve_arguments(port, address, allow_origin or [])
-        environment = os.environ | {"GALAM_SURVEY": os.pathsep.join(_absolute(s) for s in sources)}
+        environment = os.environ | {"GALAM_SURVEY": os.pathsep.join(map(_absolute, sources))}
+        if model:
+            environment["GALAM_MODEL"] = os.pathsep.join(map(_checked_model, model))
         _check_port(address, port)
         console.print(f"Open http://{address}:{port} (Ctrl-C stops)", highlight=False)
         _become([*arguments, *(["--show"] if show else [])], environment)
@@ -85,6 +91,29 @@ def _become(arguments: list[str], environment: dict[str, str]) -> None:
     if os.name == "posix":
         os.execve(arguments[0], arguments, environment)
     raise typer.Exit(subprocess.call(arguments, env=environment))
+
+
+def _checked_model(source: str) -> str:
+    """Where a model is; it is loaded by the server, when someone looks at it.
+
+    Raises
+    ------
+    GalamError
+        If there is none.
+    """
+    from galam_explorer.app.sources import find_model
+
+    if os.pathsep in source:
+        raise GalamError(f"the path contains {os.pathsep!r}", source, "rename the folder")
+    folder = find_model(source)
+    if folder is None:
+        raise GalamError(
+            "there is no model here (no model.json)",
+            source,
+            "give 'demo', a model folder, or a run that `galam train` has finished",
+        )
+    console.print(f"model [bold]{source}[/]", highlight=False)
+    return source if source == "demo" else str(folder.resolve())
 
 
 def _absolute(source: str) -> str:

@@ -12,6 +12,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from galam_explorer.app.background import compute
 from galam_explorer.app.bridge import Bridge
 from galam_explorer.app.export import figure_html, table_bytes
 from galam_explorer.app.markup import Markup
@@ -19,6 +20,14 @@ from galam_explorer.app.state import ExplorerState
 from galam_explorer.app.theme import CSS
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy
+
+_TABLES = {
+    "csv": ("csv", "text/csv"),
+    "ecsv": ("ecsv", "text/plain"),
+    "fits": ("fits", "application/fits"),
+    "votable": ("vot", "application/x-votable+xml"),
+}
+"""Ending and media type of exported tables."""
 
 __all__ = ["View", "bar", "empty_card", "escape", "html_pane", "icon_button"]
 
@@ -179,6 +188,9 @@ class View(pn.viewable.Viewer):
             {"label": "HTML page", "icon": "html"},
             {"label": "CSV table", "icon": "table_rows"},
             {"label": "ECSV table", "icon": "table_chart"},
+            {"label": "FITS table", "icon": "table_chart"},
+            {"label": "VOTable", "icon": "table_chart"},
+            {"label": "SAMP: to TOPCAT, Aladin", "icon": "cell_tower"},
             {"label": "Python code", "icon": "code"},
         ]
         if not self.figure_names():
@@ -196,14 +208,14 @@ class View(pn.viewable.Viewer):
         return button
 
     def _export(self, item: dict[str, Any]) -> None:
-        form = str(item["label"]).split()[0].lower()
+        form = str(item["label"]).split()[0].lower().strip(":")
         try:
             self.export(form)
         except GalamError as error:
             self.state.notify("error", error)
 
     def export(self, form: str) -> None:
-        """Save as png, svg, html, csv or ecsv, or show the python."""
+        """Save as a picture, page or table, send the table by SAMP, or show the python."""
         name = self.file_stem()
         if form == "python":
             self.bridge.handlers["code"]({"title": self.title, "text": self.code()})
@@ -217,6 +229,23 @@ class View(pn.viewable.Viewer):
             )
         elif form == "html":
             self.bridge.save(figure_html(self.element(), name), f"{name}.html", "text/html")
+        elif form == "samp":
+            self._send_samp()
         else:
+            ending, mime = _TABLES[form]
             frame, about = self.table()
-            self.bridge.save(table_bytes(frame, about, form), f"{name}.{form}", "text/csv")
+            self.bridge.save(table_bytes(frame, about, form), f"{name}.{ending}", mime)
+
+    def _send_samp(self) -> None:
+        from galam_explorer.app.samp import send_table
+
+        frame, about = self.table()
+        name = self.file_stem()
+
+        def sent(clients: int) -> None:
+            if clients:
+                self.state.notify("success", f"{name}: sent to {clients} program(s) by SAMP.")
+            else:
+                self.state.notify("warning", "A SAMP hub runs, but no program there takes tables.")
+
+        compute(self.state, "samp", lambda: send_table(frame, about, name), sent)

@@ -22,6 +22,7 @@ _ON_DARK = {
     "& .MuiSvgIcon-root": {"color": "#ffffff"},
 }
 """Fields of the top bar, which is dark in both themes."""
+_NO_MODEL = "no model"
 _KINDS = {"simulated": "simulated", "sdss": "SDSS", "local": "your data"}
 _HELP = """
 <div class="g"><table class="keys">
@@ -29,6 +30,8 @@ _HELP = """
 <tr><td><kbd>space</kbd></td><td>blink the mask on and off</td></tr>
 <tr><td><kbd>/</kbd></td><td>search: an id, part of one, or a position (146.714 −1.041, or
 09:46:51.4 −01:02:28, or J094651.4−010228)</td></tr>
+<tr><td><kbd>m</kbd> <kbd>n</kbd></td><td>mark the galaxy for review, and write a note on it;
+the queue is saved at once and exports as a table</td></tr>
 <tr><td><kbd>?</kbd></td><td>this help</td></tr></table>
 <p><b>Choose</b> a galaxy by a click on the map or in the table; every view follows.
 <b>Brush</b> a set with the box or the lasso of the map; the table shows it.</p>
@@ -42,7 +45,7 @@ ivar<sup>−½</sup>; shaded pixels carry no information or were flagged by SDSS
 
 
 class TopBar:
-    """Survey and badge, search, steps, link, help.
+    """Survey and model with their badges, search, steps, link, help.
 
     Parameters
     ----------
@@ -51,17 +54,18 @@ class TopBar:
     """
 
     def __init__(self, state: ExplorerState, bridge: Bridge) -> None:
-        self.state = state
+        self.state, self._bridge = state, bridge
         self._badge = html_pane(sizing_mode=None, align="center")
         self._search = pmui.TextInput(
-            placeholder="Search: id or position  ( / )", size="small", width=250, margin=0,
+            placeholder="Search: id or position  ( / )", size="small", width=220, margin=0,
             css_classes=["galam-search"], variant="outlined", label="", sx=_ON_DARK,
         )  # fmt: skip
         self._search.param.watch(self._searched, "enter_pressed")
         step = {"color": "light"}
         self.items: list[Any] = [
-            self._survey_item(),
+            *self._survey_items(),
             self._badge,
+            *self._model_items(),
             pn.Spacer(sizing_mode="stretch_width"),
             self._search,
             icon_button("chevron_left", "Previous galaxy (k)", lambda _e: state.previous(), **step),
@@ -70,23 +74,27 @@ class TopBar:
             icon_button(
                 "link", "Copy the link to this view", lambda _e: bridge.copy("Link copied"), **step
             ),
-            icon_button("help_outline", "Help (?)", lambda _e: bridge.handlers["help"]({}), **step),
+            icon_button(
+                "bookmark_border",
+                "Review queue (n)",
+                lambda _e: bridge.handlers["note"]({}),
+                **step,
+            ),
+            icon_button("help_outline", "Help (?)", self._ask("help"), **step),
         ]
         state.param.watch(self._rebadge, ["data", "survey_id"])
         self._rebadge()
 
-    def _survey_item(self) -> Any:
-        state = self.state
-        if len(state.sources) < 2:
-            self._name = html_pane(sizing_mode=None, align="center")
-            return self._name
-        self._name = None
-        self._picker = pmui.Select(
-            options=list(state.sources), value=state.survey_id or None, size="small", width=170,
-            margin=0, label="", variant="outlined", sx=_ON_DARK,
-        )  # fmt: skip
+    def _ask(self, kind: str) -> Any:
+        """A button's way to what the key of the same name does."""
+        return lambda _event: self._bridge.handlers[kind]({})
+
+    def _survey_items(self) -> list[Any]:
+        """The survey's name, and a picker in its place once there is a choice."""
+        self._name = html_pane(sizing_mode=None, align="center")
+        self._picker = _picker(list(self.state.sources), self.state.survey_id or None, "Survey")
         self._picker.param.watch(self._picked, "value")
-        return self._picker
+        return [self._name, self._picker]
 
     def _picked(self, event: Any) -> None:
         if event.new and event.new != self.state.survey_id and not self.state.open(event.new):
@@ -97,20 +105,74 @@ class TopBar:
         if data is None:
             return
         kind = data.survey.kind
-        if self._name is not None:
-            self._name.object = (
-                f'<div class="g" style="color:#ffffff;font-weight:600;white-space:nowrap">'
-                f"{escape(data.survey.name)}</div>"
-            )
-        elif self._picker.value != self.state.survey_id:
-            self._picker.value = self.state.survey_id
-        self._badge.object = (
-            f'<div class="g"><span class="badge {escape(kind)}">{escape(_KINDS.get(kind, kind))}'
-            "</span></div>"
+        sources = list(self.state.sources)
+        self._name.object = _name_html(data.survey.name)
+        self._name.visible = len(sources) < 2
+        # A survey can come while the page is open: a user's own galaxies.
+        self._picker.param.update(
+            options=sources, value=self.state.survey_id, visible=len(sources) > 1
         )
+        self._badge.object = _badge_html(kind, _KINDS.get(kind, kind))
+
+    def _model_items(self) -> list[Any]:
+        state = self.state
+        self._models = _picker([], None, "Model")
+        self._model_badge = html_pane(sizing_mode=None, align="center")
+        self._models.param.watch(self._picked_model, "value")
+        state.param.watch(self._remodel, ["models", "model_id", "model_state"])
+        self._remodel()
+        return [self._models, self._model_badge]
+
+    def _picked_model(self, event: Any) -> None:
+        state = self.state
+        wanted = "" if event.new == _NO_MODEL else event.new
+        if event.new is not None and wanted != state.model_id and not state.open_model(wanted):
+            self._models.value = state.model_id or _NO_MODEL
+
+    def _remodel(self, *_events: Any) -> None:
+        state = self.state
+        self._models.param.update(
+            options=[_NO_MODEL, *state.models],
+            value=state.model_id or _NO_MODEL,
+            visible=bool(state.models),
+        )
+        kind, text, about = {
+            "none": ("waits", "no model", "Start with `galam serve --model NAME`, or train one"),
+            "waiting": ("waits", "model", "It is loaded when a view needs it"),
+            "loading": ("waits", "loading…", "The model is being loaded"),
+            "failed": ("bad", "not usable", state.model_problem),
+            "ready": ("model", _preset(state.model), "The network's preset"),
+        }[state.model_state]
+        self._model_badge.object = _badge_html(kind, text, about)
 
     def _searched(self, *_events: Any) -> None:
         self.state.search(self._search.value_input or self._search.value or "")
+
+
+def _picker(options: list[str], value: str | None, about: str) -> Any:
+    return pmui.Select(
+        options=options, value=value, size="small", width=150, margin=0, label="",
+        variant="outlined", sx=_ON_DARK, description=about,
+    )  # fmt: skip
+
+
+def _name_html(text: str) -> str:
+    return (
+        '<div class="g" style="color:#ffffff;font-weight:600;white-space:nowrap">'
+        f"{escape(text)}</div>"
+    )
+
+
+def _badge_html(kind: str, text: str, about: str = "") -> str:
+    return (
+        f'<div class="g"><span class="badge {escape(kind)}" title="{escape(about)}">'
+        f"{escape(text)}</span></div>"
+    )
+
+
+def _preset(model: Any) -> str:
+    """What kind of network it is."""
+    return str(getattr(getattr(model, "network", None), "preset", "") or "model")
 
 
 class StatusLine:

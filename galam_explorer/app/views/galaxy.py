@@ -14,6 +14,7 @@ from galam_explorer.app.code import galaxy_code
 from galam_explorer.app.columns import COLUMNS
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane
+from galam_explorer.app.views.strip import StripPanel
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures.cutout import cutout_figure, cutout_sources
 from galam_explorer.evaluate.figures.spectrum import spectrum_figure, spectrum_layers
@@ -24,6 +25,10 @@ __all__ = ["GalaxyView", "facts_html"]
 _ORIGINS = {"simulated": "simulated", "sdss": "SDSS", "local": "your data"}
 _BLANK_IMAGE = np.zeros((64, 64, 3), dtype=np.uint8)
 _BLANK_SPECTRUM = Spectrum(np.zeros(2, np.float32), np.zeros(2, np.float32), np.log10(3800.0))
+
+
+_MAIN_TRUTHS = ("true_log_age", "true_m_h", "true_log_mass", "true_log_ssfr", "true_a_v", "true_z")
+"""Shown where there is little room; the others need a wider window."""
 
 
 def facts_html(galaxy: Galaxy) -> str:
@@ -39,7 +44,7 @@ def facts_html(galaxy: Galaxy) -> str:
     if galaxy.z_warning > 0:
         warning = '<span class="badge bad">redshift is doubtful</span>'
     return (
-        f'<div class="g" data-galaxy="{escape(galaxy.id)}">'
+        f'<div class="g factbox" data-galaxy="{escape(galaxy.id)}">'
         '<div style="display:flex;gap:8px;align-items:center;flex-wrap:wrap">'
         f"<h2 style='font-size:17px'>{escape(galaxy.id)}</h2>"
         f'<span class="badge {escape(galaxy.origin)}">{escape(badge)}</span>{warning}</div>'
@@ -51,17 +56,21 @@ def _truth(galaxy: Galaxy) -> str:
     if not galaxy.truth:
         return ""
     rows = []
-    order = {name: index for index, name in enumerate(COLUMNS)}
+    order = {name: index for index, name in enumerate((*_MAIN_TRUTHS, *COLUMNS))}
     for name, value in sorted(galaxy.truth.items(), key=lambda item: order.get(item[0], 99)):
         column = COLUMNS.get(name)
+        kind = "" if name in _MAIN_TRUTHS else "minor"
         if column is not None:
-            rows.append(_fact(name, value))
+            label = column.label.removeprefix("true ")
+            rows.append(_item(label, column.definition, column.text(value), kind))
         elif isinstance(value, (int, float)):
             label = name.removeprefix("true_").replace("_", " ")
-            rows.append(_item(label, "A parameter that the simulation put in", f"{value:.3g}"))
+            rows.append(
+                _item(label, "A parameter that the simulation put in", f"{value:.3g}", kind)
+            )
     return (
         '<div class="truth"><h3>Simulated truth: put in by the simulation, not observed</h3>'
-        f'<dl class="facts">{"".join(rows)}</dl></div>'
+        f'<dl class="truths">{"".join(rows)}</dl></div>'
     )
 
 
@@ -70,9 +79,9 @@ def _fact(name: str, value: float) -> str:
     return _item(column.label, column.definition, column.text(value))
 
 
-def _item(label: str, definition: str, text: str) -> str:
+def _item(label: str, definition: str, text: str, kind: str = "") -> str:
     return (
-        f'<div><dt><abbr title="{escape(definition)}">{escape(label)}</abbr></dt>'
+        f'<div class="{kind}"><dt><abbr title="{escape(definition)}">{escape(label)}</abbr></dt>'
         f'<dd title="{escape(text)}">{escape(text)}</dd></div>'
     )
 
@@ -99,6 +108,7 @@ class GalaxyView(View):
         )  # fmt: skip
         self._frame.param.watch(lambda e: state.param.update(rest_frame=e.new), "value")
         self._about = html_pane(styles={"min-width": "0"})
+        self.strip = StripPanel(state, self.bridge)
         self._layout = self._arrange()
         self.watch(self._redraw_spectrum, "rest_frame")
         self.watch(self._redraw_image, "show_mask")
@@ -107,7 +117,7 @@ class GalaxyView(View):
         relative = {"position": "relative"}
         image = pn.Column(self._image.pane, self._no_image, styles=relative, stylesheets=[_IMAGE])
         top = pn.Row(
-            image, self._facts, sizing_mode="stretch_width", height=290,
+            image, self._facts, sizing_mode="stretch_width", height=_TOP_HEIGHT,
             styles={"gap": "18px", "flex": "0 0 auto", "align-items": "flex-start"},
         )  # fmt: skip
         controls = bar(
@@ -119,11 +129,12 @@ class GalaxyView(View):
         )
         spectrum = pn.Column(
             self._spectrum.pane, self._no_spectrum, sizing_mode="stretch_both",
-            styles={**relative, "min-height": "180px"},
+            styles={**relative, "min-height": "150px"},
         )  # fmt: skip
         return pn.Column(
-            top, controls, spectrum, sizing_mode="stretch_both", styles={"padding": "12px 14px 8px"}
-        )
+            top, self.strip, controls, spectrum, sizing_mode="stretch_both",
+            styles={"padding": "10px 14px 6px"},
+        )  # fmt: skip
 
     # -- content -----------------------------------------------------------------
 
@@ -135,6 +146,11 @@ class GalaxyView(View):
             self._facts.object = facts_html(galaxy)
         self._redraw_image()
         self._redraw_spectrum()
+        self.strip.show(galaxy)
+
+    def close(self) -> None:
+        self.strip.close()
+        super().close()
 
     def _image_input(self) -> tuple[np.ndarray, dict[str, Any]]:
         """Arguments of `cutout_figure` for the chosen galaxy, or for a blank one."""
@@ -205,6 +221,7 @@ class GalaxyView(View):
     def recolour(self) -> None:
         self._spectrum.redraw(self.spectrum_element())
         self._image.redraw(self.image_element())
+        self.strip.recolour()
 
     # -- export ------------------------------------------------------------------
 
@@ -260,8 +277,9 @@ class GalaxyView(View):
         )
 
 
+_TOP_HEIGHT = 256
 _IMAGE = """
-:host { width: min(290px, 42%) !important; height: auto !important; aspect-ratio: 1;
+:host { width: min(256px, 40%) !important; height: auto !important; aspect-ratio: 1;
   flex: 0 0 auto !important; align-self: flex-start !important; min-height: 0 !important;
   border-radius: 8px; overflow: hidden; }
 """

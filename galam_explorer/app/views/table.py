@@ -14,7 +14,7 @@ from galam_explorer.app.columns import COLUMNS
 from galam_explorer.app.views.base import View, bar, html_pane
 from galam_explorer.records import Galaxy
 
-__all__ = ["GalaxyTable"]
+__all__ = ["GalaxyTable", "PlainDesign"]
 
 _NONE = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 26 26'%3E"
@@ -25,7 +25,7 @@ _NONE = (
 _NUMBERS = ("z", "sn_r", "petro_mag_r", "true_log_age", "true_m_h", "ra", "dec")
 
 
-class _PlainDesign(pn.theme.Design):
+class PlainDesign(pn.theme.Design):
     """No design: Panel 1.9's table waits in a busy loop for the design's style sheet."""
 
 
@@ -75,7 +75,7 @@ class GalaxyTable(View):
             text_align={"image": "center"},
             sizing_mode="stretch_both",
             margin=0,
-            design=_PlainDesign,
+            design=PlainDesign,
             stylesheets=[_CSS],
         )
         self._widget.on_click(self._clicked)

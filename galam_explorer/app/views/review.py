@@ -1,0 +1,158 @@
+"""The review queue on the page: a dialog with the marked galaxies and their notes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+
+from galam_explorer.app.review import MAX_NOTE, ReviewQueue, review_of
+from galam_explorer.app.views.base import View, escape, html_pane
+from galam_explorer.app.views.table import PlainDesign
+from galam_explorer.errors import GalamError
+
+__all__ = ["ReviewDialog"]
+
+_HINT = (
+    "<kbd>m</kbd> marks or unmarks the chosen galaxy, <kbd>n</kbd> opens this. "
+    "Marks are saved at once, beside the survey."
+)
+
+
+class ReviewDialog(View):
+    """Marks of the open survey; shown in a dialog of the page.
+
+    Parameters
+    ----------
+    state : ExplorerState
+    bridge : Bridge
+    """
+
+    title = "Review queue"
+    slug = "review"
+
+    def __init__(self, state: Any, bridge: Any = None) -> None:
+        super().__init__(state, bridge)
+        self._quiet = False
+        self._heading = html_pane()
+        self._note = pmui.TextAreaInput(
+            label="Note on this galaxy", rows=2, max_length=MAX_NOTE, value="",
+            placeholder="What is odd about it? Leave the field to save.", margin=0,
+            sizing_mode="stretch_width", size="small",
+        )  # fmt: skip
+        self._note.param.watch(self._noted, "value")
+        self._table = pn.widgets.Tabulator(
+            pd.DataFrame({"id": [], "note": [], "time": []}), show_index=False, disabled=True,
+            pagination="remote", page_size=8, layout="fit_columns", theme="simple", margin=0,
+            sizing_mode="stretch_width", design=PlainDesign, selectable=False,
+            widths={"id": 150, "time": 170},
+        )  # fmt: skip
+        self._table.on_click(self._clicked)
+        small = {"size": "small", "variant": "outlined", "margin": 0}
+        self._toggle = pmui.Button(label="Mark", on_click=lambda _e: self.toggle(), **small)
+        as_set = pmui.Button(
+            label="Choose them as the set", on_click=lambda _e: self._as_set(), **small
+        )
+        row = pn.Row(self._toggle, as_set, self.menu(), styles={"gap": "8px", "flex-wrap": "wrap"})
+        self._layout = pn.Column(
+            self._heading, self._note, row, self._table, html_pane(_hint()),
+            sizing_mode="stretch_width", styles={"gap": "10px"},
+        )  # fmt: skip
+        self.dialog = pmui.Dialog(
+            self._layout, title=self.title, show_close_button=True, close_on_click=True,
+            width_option="sm",
+        )  # fmt: skip
+        self.watch(self._refresh, "galaxy_id", "data")
+        self._refresh()
+
+    @property
+    def queue(self) -> ReviewQueue | None:
+        """The marks of the open survey."""
+        data = self.state.data
+        return None if data is None else review_of(data.survey.cache_dir)
+
+    def open(self) -> None:
+        """Show the dialog."""
+        self._refresh()
+        self.dialog.open = True
+
+    def toggle(self) -> None:
+        """Mark the chosen galaxy, or take its mark away."""
+        queue, galaxy_id = self.queue, self.state.galaxy_id
+        if queue is None or not galaxy_id:
+            return
+        if galaxy_id in queue:
+            self._try(lambda: queue.remove([galaxy_id]), f"{galaxy_id} is no longer marked")
+        else:
+            self._try(lambda: queue.put(galaxy_id), f"{galaxy_id} is marked (n: add a note)")
+
+    def _noted(self, event: Any) -> None:
+        queue, galaxy_id = self.queue, self.state.galaxy_id
+        if self._quiet or queue is None or not galaxy_id or event.new == queue.note(galaxy_id):
+            return
+        self._try(lambda: queue.put(galaxy_id, event.new or ""), f"Note on {galaxy_id} saved")
+
+    def _try(self, change: Any, done: str) -> None:
+        try:
+            change()
+            self.state.notify("success", done)
+        except GalamError as error:
+            self.state.notify("error", error)
+        self._refresh()
+
+    def _as_set(self) -> None:
+        if self.queue is not None:
+            self.state.set_cohort([mark.id for mark in self.queue.marks])
+            self.dialog.open = False
+
+    def _clicked(self, event: Any) -> None:
+        frame = self._table.value
+        if 0 <= event.row < len(frame):
+            self.state.select(str(frame["id"].iat[event.row]))
+
+    def _refresh(self, *_events: Any) -> None:
+        queue, galaxy_id = self.queue, self.state.galaxy_id
+        if queue is None:
+            return
+        if queue.problem:
+            self.state.notify("warning", f"Review queue: {queue.problem}")
+            queue.problem = ""
+        marked = galaxy_id in queue
+        self._quiet = True
+        self._note.value = queue.note(galaxy_id)
+        self._quiet = False
+        self._toggle.label = "Unmark" if marked else "Mark"
+        self._heading.object = (
+            f'<div class="g"><b>{escape(galaxy_id)}</b> '
+            f"{'is marked' if marked else 'is not marked'} · {len(queue):,} marked in all</div>"
+        )
+        # The newest first; one that is seldom opened need not be quick for thousands.
+        self._table.value = queue.table().iloc[::-1].reset_index(drop=True)
+
+    def file_stem(self) -> str:
+        return f"review-{self.state.survey_id}"
+
+    def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
+        if self.queue is None:
+            raise GalamError("no survey is open", "export")
+        frame = self.queue.table(self.state.data.catalog[["id", "ra", "dec", "z"]])
+        return frame, {
+            "note": ("", "Note of a person"),
+            "time": ("", "When it was last changed, UTC"),
+            "ra": ("deg", "J2000"),
+            "dec": ("deg", "J2000"),
+        }
+
+    def code(self) -> str:
+        return (
+            "from galam_explorer.app.review import review_of\n"
+            "from galam_explorer.survey import load_survey\n\n"
+            f"survey = load_survey({self.state.data.source!r})\n"
+            "table = review_of(survey.cache_dir).table(survey.catalog)\ntable\n"
+        )
+
+
+def _hint() -> str:
+    return f'<div class="g soft" style="font-size:12px">{_HINT}</div>'
