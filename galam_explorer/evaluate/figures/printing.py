@@ -19,7 +19,7 @@ __all__ = ["figure_png", "save_png"]
 _DASH = {"solid": "-", "dashed": "--", "dotted": ":", "dotdash": "-."}
 _BASELINE = {"middle": "center", "alphabetic": "baseline"}
 _KEPT = ("xlim", "ylim", "xlabel", "ylabel", "title", "logx", "logy", "show_grid", "xticks",
-         "show_legend", "legend_position", "xrotation")  # fmt: skip
+         "show_legend", "legend_position", "legend_cols", "xrotation")  # fmt: skip
 
 
 def _line(style: dict[str, Any]) -> dict[str, Any]:
@@ -73,12 +73,20 @@ def _printed(element: hv.Element) -> hv.Element:
 
 
 def _panel(overlay: hv.Overlay, inches: float) -> hv.Overlay:
-    plot = {k: v for k, v in _options(overlay, "plot").items() if k in _KEPT and v is not None}
+    given = _options(overlay, "plot")
+    plot = {k: v for k, v in given.items() if k in _KEPT and v is not None}
+    bare = given.get("xaxis", "") is None
+    if bare:  # pixels
+        plot |= {"xaxis": None, "yaxis": None}
     layers = [_printed(layer) for layer in overlay]
     sizes = {"labels": 10, "ticks": 8, "legend": 8, "title": 10}
     return hv.Overlay(layers).opts(
         hv.opts.Overlay(
-            backend="matplotlib", fontsize=sizes, fig_inches=inches, aspect=1.45, **plot
+            backend="matplotlib",
+            fontsize=sizes,
+            fig_inches=inches,
+            aspect=1.0 if bare else 1.45,
+            **plot,
         )
     )
 
