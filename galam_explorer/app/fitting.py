@@ -24,9 +24,11 @@ __all__ = [
     "FitRequest",
     "Fitted",
     "fit_code",
+    "insist",
     "is_loaded",
     "known_fit",
     "load",
+    "load_then",
     "make_fit",
     "saved_fit",
     "with_curve",
@@ -35,6 +37,7 @@ __all__ = [
 _POOL = ThreadPoolExecutor(1, thread_name_prefix="galam-fit")
 _FITS = Cache(64)
 _TELL_SECONDS = 0.5
+_AGAIN_SECONDS, _TRIES = 3.0, 40
 _LOADED = threading.Event()
 
 
@@ -49,6 +52,46 @@ def load() -> None:
 def is_loaded() -> bool:
     """Whether saved labels can be read without a wait."""
     return _LOADED.is_set()
+
+
+def insist(
+    schedule: Callable[[Callable[[], None]], None],
+    change: Callable[[], None],
+    wanted: Callable[[], bool] = lambda: True,
+    tries: int = _TRIES,
+) -> None:
+    """Change the page once, from another thread.
+
+    What a page is told while it is drawn, before its browser is connected, can be
+    lost; then it is told again.
+    """
+    came = threading.Event()
+
+    def arrive() -> None:
+        if not came.is_set():
+            came.set()
+            change()
+
+    def ask(left: int) -> None:
+        if came.is_set() or not wanted():
+            return
+        schedule(arrive)
+        if left and not came.is_set():
+            timer = threading.Timer(_AGAIN_SECONDS, ask, [left - 1])
+            timer.daemon = True
+            timer.start()
+
+    ask(tries)
+
+
+def load_then(state: Any, change: Callable[[], None], wanted: Callable[[], bool]) -> None:
+    """Load in the background, then `change` the page if that is still `wanted`."""
+
+    def work() -> None:
+        load()
+        insist(state.schedule, change, wanted)
+
+    _POOL.submit(work)
 
 
 class _Cancelled(Exception):
@@ -202,7 +245,7 @@ class FitRequest:
                 getattr(self, report)(*found)
 
         if self._wanted:
-            self._schedule(arrive)
+            insist(self._schedule, arrive, lambda: self._wanted, 0 if report == "_tell" else _TRIES)
 
     def _on_draw(self, done: int, total: int) -> None:
         if not self._wanted:

@@ -12,14 +12,13 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
-from galam_explorer.app.background import compute
 from galam_explorer.app.fitting import (
     FitRequest,
     Fitted,
     fit_code,
     is_loaded,
     known_fit,
-    load,
+    load_then,
     saved_fit,
     with_curve,
 )
@@ -62,6 +61,7 @@ class FitView(View):
         self._shown = _NOTHING
         self._request: FitRequest | None = None
         self._survey: Any = None
+        self._closed = False
         self._controls = FitControls(
             self._refresh, self.fit_now, lambda error: state.notify("error", error)
         )
@@ -114,6 +114,7 @@ class FitView(View):
         )
 
     def close(self) -> None:
+        self._closed = True
         self._cancel()
         super().close()
 
@@ -128,12 +129,14 @@ class FitView(View):
             self._cancel()
             self._shown = _NOTHING
             self._display()
-            compute(self.state, "fit", load, lambda _nothing: self._look())
+            load_then(self.state, self._look, lambda: not self._closed)
 
     def _look(self) -> None:
         """Find the survey's saved labels, and show the galaxy."""
         from galam_explorer.labels import saved_labels
 
+        if self._closed:
+            return
         if self.state.data is not None:
             survey = self.state.data.survey
             self._controls.offer(saved_labels(survey), first=survey is not self._survey)
@@ -309,5 +312,5 @@ _NAMES = ("spectrum", "residual", "weights", "draws")
 _COVER = {"position": "absolute", "inset": "0", "z-index": "4", "pointer-events": "none"}
 _SHRINK = {"min-width": "0", "min-height": "0"}
 _TALL = {"min-width": "0", "min-height": "110px"}
-_LOW = {"min-width": "0", "flex": "0 0 auto", "height": "clamp(92px, 13vh, 120px)"}
+_LOW = {"min-width": "0", "flex": "0 0 auto", "height": "clamp(104px, 14vh, 126px)"}
 _GRIDS = {"gap": "14px", **_SHRINK, "flex": "0 0 auto", "height": "clamp(196px, 28vh, 290px)"}

@@ -86,8 +86,9 @@ class FitControls(pn.viewable.Viewer):
             label="Fit now", icon="play_arrow", size="small", variant="contained", margin=0,
             on_click=lambda _e: fit_now(),
         )  # fmt: skip
-        self._layout = pn.Row(
-            self._labels, *self._fields.values(), sizing_mode="stretch_width", styles=_WRAP
+        # A Row would be at least as wide as all of them, and wrap nothing.
+        self._layout = pn.Column(
+            self._labels, *self._fields.values(), sizing_mode="stretch_width", stylesheets=[_WRAP]
         )
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -188,11 +189,8 @@ class FitControls(pn.viewable.Viewer):
 
 
 _SMALL = {"size": "small", "margin": 0, "variant": "outlined"}
-_WRAP = {
-    "flex-wrap": "wrap",
-    "min-width": "0",
-    "gap": "10px 8px",
-    "align-items": "center",
-    "padding": "10px 0 2px",
-    "flex": "0 0 auto",
-}
+_WRAP = """
+:host { display: flex !important; flex-direction: row !important; flex-wrap: wrap !important;
+  gap: 10px 8px; align-items: center; padding: 10px 0 2px; flex: 0 0 auto !important;
+  min-width: 0 !important; }
+"""

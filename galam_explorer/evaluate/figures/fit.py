@@ -172,7 +172,7 @@ def _aligned(with_axis: bool) -> Any:
     """A HoloViews hook: equal left margins, so that figures below each other line up."""
 
     def hook(plot: Any, _element: hv.Element) -> None:
-        plot.state.update(min_border_left=64)
+        plot.state.update(min_border_left=72)
         for axis in plot.state.xaxis:
             axis.visible = with_axis
 
