@@ -2,11 +2,16 @@
 
 A network gives a mean and a spread; ``score = |label - mean| / spread`` on the
 validation galaxies says how far the spread can be trusted. The quantile of the
-score is modelled by quantile regression on piecewise linear functions of
-signal-to-noise (M1) and of the predicted values (all), so that it holds not
+score is modelled by quantile regression on piecewise linear functions of the
+signal-to-noise of the spectrum and of the predicted values, so that it holds not
 only on average (Romano, Patterson & Candès 2019); a last factor with the
 finite-sample correction of split conformal prediction (Lei et al. 2018) makes
 it hold on average.
+
+What an interval covers is the label that the galaxy's spectrum gives, whose
+noise depends on that spectrum's S/N even if the network saw only the image.
+Galaxies whose S/N is unknown (those without a spectrum) have quantiles of their
+own, fitted without it.
 """
 
 from __future__ import annotations
@@ -41,6 +46,8 @@ _PER_NODE = 150
 _MOST_NODES = 5
 _PER_SN_BIN = 60
 _FLOOR = 1e-6
+_WITH_SN = "{} with sn_r"
+"""Key of a network's quantiles for galaxies whose S/N is known."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,10 @@ class Calibration:
                 widths.append(np.full(len(spread), np.nan))
                 continue
             width = quantile(variables) * spread
+            better = self.quantiles.get((_WITH_SN.format(network), target, level))
+            if better is not None:
+                known = np.isfinite(variables["sn_r"])
+                width = np.where(known, better(variables) * spread, width)
             # The wider interval holds the narrower one, also where few galaxies are.
             widths.append(np.maximum(width, widths[-1]) if widths else width)
         return widths
@@ -212,7 +223,6 @@ def fit_calibration(
         By network: prediction - label and learned spread, dex.
     variables : mapping of str to mapping
         By network: the variables that its quantile may depend on, each (n,).
-        ``sn_r`` only where a spectrum is the input.
     target : {"label", "truth"}
 
     Returns
@@ -232,8 +242,14 @@ def fit_calibration(
         known = {name: np.asarray(v, float)[good] for name, v in variables[network].items()}
         for column, name in enumerate(TARGETS):
             scores = np.abs(residual[good, column]) / spreads[network][good, column]
+            blind = {key: one for key, one in known.items() if key != "sn_r"}
+            seen = np.isfinite(known["sn_r"])
+            with_sn = {key: one[seen] for key, one in known.items()}
             for level in LEVELS:
-                quantiles[network, name, level] = fit_quantile(scores, known, level)
+                quantiles[network, name, level] = fit_quantile(scores, blind, level)
+                if seen.sum() >= FEWEST:
+                    key = _WITH_SN.format(network), name, level
+                    quantiles[key] = fit_quantile(scores[seen], with_sn, level)
     return Calibration(target, galaxies, quantiles, tuple(notes))
 
 
@@ -254,7 +270,7 @@ def fit_quantile(scores: np.ndarray, variables: Mapping[str, np.ndarray], level:
     if bases:
         # Logarithms keep the order, so their quantile is the quantile's logarithm.
         design = np.hstack([hats for _, hats, _ in bases.values()])
-        fit = QuantileRegressor(quantile=level, alpha=0.0, solver="highs")
+        fit = QuantileRegressor(quantile=level, alpha=0.0, solver="highs-ipm")
         fit.fit(design, np.log(np.maximum(scores, _FLOOR)))
         terms = _terms(bases, fit.coef_)
     shape = Quantile(level, 1.0, terms)

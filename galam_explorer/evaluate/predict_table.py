@@ -89,7 +89,7 @@ def interval_columns(
     calibration : Calibration, optional
     """
     columns: Columns = {}
-    variables = calibration_variables(name, mean, sn_r)
+    variables = calibration_variables(mean, sn_r)
     for column, target in enumerate(TARGETS):
         value = mean[:, column]
         widths = [np.full(len(value), np.nan)] * len(LEVELS)
@@ -102,9 +102,9 @@ def interval_columns(
     return columns
 
 
-def calibration_variables(name: str, mean: np.ndarray, sn_r: np.ndarray) -> Columns:
-    """What the intervals of a predictor may depend on."""
-    known = {"sn_r": np.asarray(sn_r, dtype=float)} if name == "m1" else {}
+def calibration_variables(mean: np.ndarray, sn_r: np.ndarray) -> Columns:
+    """What the intervals of a predictor may depend on; `sn_r` is NaN where unknown."""
+    known = {"sn_r": np.asarray(sn_r, dtype=float)}
     return known | {target: mean[:, column] for column, target in enumerate(TARGETS)}
 
 
