@@ -56,9 +56,9 @@ def show(done: int, total: int) -> None:
         sys.stdout.flush()
 
 
-def get_survey(path: Path, n: int) -> Survey:
-    """The training survey: simulated, prepared, labelled, as far as it is not yet."""
-    config = SimulationConfig(n=n, seed=SIMULATION_SEED)
+def get_survey(path: Path, n: int, seed: int = SIMULATION_SEED) -> Survey:
+    """A survey: simulated, prepared, labelled, as far as it is not yet."""
+    config = SimulationConfig(n=n, seed=seed)
     if (path / "survey.json").is_file():
         survey = load_survey(path)
         made = survey.provenance.get("simulation", {})
@@ -67,7 +67,7 @@ def get_survey(path: Path, n: int) -> Survey:
         if len(survey) != made.get("n", len(survey)):
             survey = simulate_survey(config.replace(n=made["n"]), path, progress=show)
     else:
-        say(f"simulating {n} galaxies")
+        say(f"simulating {n} galaxies, seed {seed}")
         survey = simulate_survey(config, path, progress=show)
     say("preparing")
     prepare_survey(survey, "robust", progress=show)
@@ -133,8 +133,24 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
     return found
 
 
+def extra_surveys(options: argparse.Namespace) -> dict[str, list[Survey]]:
+    """Surveys that no network has seen, to calibrate the intervals and measure them on."""
+    if not options.extra_n:
+        return {"calibrate_on": [], "measure_on": []}
+    path = options.survey.expanduser().resolve()
+    return {
+        name: [get_survey(path.with_name(f"{path.name}-{name}"), options.extra_n, seed)]
+        for name, seed in (("calibrate_on", 2), ("measure_on", 3))
+    }
+
+
 def release(
-    run: Path, out: Path, survey: Survey, metrics: dict[str, Any], facts: dict[str, Any]
+    run: Path,
+    out: Path,
+    survey: Survey,
+    metrics: dict[str, Any],
+    facts: dict[str, Any],
+    extra: dict[str, list[Survey]],
 ) -> float:
     """Write the model folder beside the old one, calibrate it, replace the old one; its MB."""
     files = read_model_folder(run / "model")
@@ -144,7 +160,7 @@ def release(
     info = files.info | facts | {"name": out.name, "metrics": metrics, "calibration": None}
     write_model_folder(fresh, info, weights, files.statistics, files.split, "float16")
     # Rounded weights predict a little differently: intervals are theirs.
-    finish_model(fresh, survey, show)
+    finish_model(fresh, survey, show, **extra)
     size = sum(file.stat().st_size for file in fresh.iterdir()) / 1e6
     if size > LIMIT_MB:
         raise GalamError(f"the model takes {size:.1f} MB, more than {LIMIT_MB}", fresh)
@@ -168,10 +184,12 @@ def make(options: argparse.Namespace) -> None:
     kept = ("models", "differences", "features", "left_out", "notes")
     facts = {
         "evaluation": {name: summary[name] for name in kept} | {"seeds": seeds},
-        "made_by": f"python tools/train_demo.py --n {len(survey)} --seeds {options.seeds}",
+        "made_by": f"python tools/train_demo.py --n {len(survey)} --seeds {options.seeds} "
+        f"--extra-n {options.extra_n}",
         "chosen": {"run": chosen.name, "by": "lowest validation loss of M4", "losses": losses},
     }
-    size = release(chosen, options.out, survey, card_metrics(measured), facts)
+    extra = extra_surveys(options)
+    size = release(chosen, options.out, survey, card_metrics(measured), facts, extra)
     say(f"{options.out}: {size:.1f} MB; report: {report.path}")
 
 
@@ -183,6 +201,10 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("models/demo"))
     parser.add_argument("--n", type=int, default=16_000)
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument(
+        "--extra-n", type=int, default=0,
+        help="galaxies of two further surveys (seeds 2 and 3) that calibrate and test intervals",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto")
     try:
         make(parser.parse_args())
