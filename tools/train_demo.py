@@ -137,9 +137,9 @@ def extra_surveys(options: argparse.Namespace) -> dict[str, list[Survey]]:
     """Surveys that no network has seen, to calibrate the intervals and measure them on."""
     if not options.extra_n:
         return {"calibrate_on": [], "measure_on": []}
-    path = options.survey.expanduser().resolve()
+    beside = options.survey.expanduser().resolve().parent
     return {
-        name: [get_survey(path.with_name(f"{path.name}-{name}"), options.extra_n, seed)]
+        name: [get_survey(beside / f"extra{seed}", options.extra_n, seed)]
         for name, seed in (("calibrate_on", 2), ("measure_on", 3))
     }
 
