@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import rankdata
+from small_survey import IMAGE_ONLY, REJECTED, SPECTRUM_ONLY, WITH_BOTH, make_survey
+from tiny_model import make_model
 from torch import nn
 
 from galam_explorer.config import NetworkConfig
@@ -20,8 +22,6 @@ from galam_explorer.evaluate.predict import load_model
 from galam_explorer.preprocess import prepare_spectrum, prepare_survey
 from galam_explorer.records import Galaxy
 from galam_explorer.survey import Survey, load_survey
-from tests.small_survey import IMAGE_ONLY, REJECTED, SPECTRUM_ONLY, WITH_BOTH, make_survey
-from tests.tiny_model import make_model
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_survey import IMAGE_ONLY, REJECTED, SPECTRUM_ONLY, WITH_BOTH, make_survey
+from tiny_model import make_model
 
 from galam_explorer.config import PreprocessConfig
 from galam_explorer.errors import GalamError
@@ -21,8 +23,6 @@ from galam_explorer.evaluate.model import Model
 from galam_explorer.evaluate.predict import load_model
 from galam_explorer.preprocess import load_prepared, prepare_cutout, prepare_survey
 from galam_explorer.survey import Survey, load_survey
-from tests.small_survey import IMAGE_ONLY, REJECTED, SPECTRUM_ONLY, WITH_BOTH, make_survey
-from tests.tiny_model import make_model
 
 PREDICTORS = ("m1", "m3", "m4", "m4_real")
 

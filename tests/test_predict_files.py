@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.table import Table
+from small_survey import draw, jpeg, make_survey
+from tiny_model import make_model
 from typer.testing import CliRunner
 
 from galam_explorer.cli.main import app
@@ -21,8 +23,6 @@ from galam_explorer.preprocess import prepare_survey
 from galam_explorer.survey import Survey, load_survey
 from galam_explorer.survey.demo import ppxf_spectra
 from galam_explorer.survey.sdss_files import read_spectrum_file
-from tests.small_survey import draw, jpeg, make_survey
-from tests.tiny_model import make_model
 
 
 @pytest.fixture(scope="module")
