@@ -490,6 +490,16 @@ def test_counts_that_fail_do_no_harm(galaxies: list[Entry], tmp_path: Path) -> N
     assert len([note for note in report.notes if note.startswith("no counts of")]) == 3
 
 
+def test_the_stated_rate_holds_for_all_threads(galaxies: list[Entry], tmp_path: Path) -> None:
+    with StandIn(galaxies) as server:
+        report = fetch(server, tmp_path / "s", 25, spectra=False, rate=10.0, workers=8)
+        sent = len(server.log)
+    assert report.requests == {"skyserver": sent, "archive": 0}
+    assert sent == 27
+    # Slots are a tenth of a second apart, so that 27 of them take 2.6 s at least.
+    assert report.seconds >= (sent - 1) / 10.0 - 0.01
+
+
 def test_many_random_faults(galaxies: list[Entry], tmp_path: Path) -> None:
     kinds = ("429", "500", "503", "truncated", "html", "type", "garbage", "closed")
     with StandIn(galaxies, random_faults(0.4, 3, kinds)) as server:

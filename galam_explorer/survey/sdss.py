@@ -36,6 +36,7 @@ T = TypeVar("T")
 MAX_BODY = {"sql": 64 * 2**20, "image": 16 * 2**20, "spectrum": 8 * 2**20}
 _BLOCK = 2**16
 _OFFLINE = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)
+_OFFLINE_REMEDY = "without a network, import your own files or use the demo"
 _TYPES = {"image": ("image/",), "spectrum": ("application/", "binary/", "image/")}
 
 
@@ -88,8 +89,15 @@ class _PoliteAdapter(HTTPAdapter):
 class _Service:
     """One service: a throttle for all threads, a session for each."""
 
-    def __init__(self, config: FetchConfig, kind: str, rate: float, stop: threading.Event) -> None:
-        self.config, self.kind = config, kind
+    def __init__(
+        self,
+        config: FetchConfig,
+        kind: str,
+        rate: float,
+        stop: threading.Event,
+        patient: bool,
+    ) -> None:
+        self.config, self.kind, self.patient = config, kind, patient
         self.throttle = Throttle(rate, stop)
         self.requests = 0
         self.bytes = 0
@@ -118,7 +126,8 @@ class _Service:
     def retried(self, action: Callable[[], T]) -> tuple[T, int]:
         """Do `action` with the configured retries."""
         config = self.config
-        return with_retries(action, self.throttle, config.retries, config.backoff, config.max_wait)
+        pauses = (config.retries, config.backoff, config.max_wait)
+        return with_retries(action, self.throttle, *pauses, patient=self.patient)
 
     def get(self, url: str, use: Callable[[bytes], T]) -> tuple[T, int]:
         """What `use` makes of the body at `url`, and the number of attempts.
@@ -158,12 +167,16 @@ def _translated(action: Callable[[], requests.Response], where: str) -> requests
     """Run a request; what `requests` raises becomes a `ServiceError`."""
     try:
         return action()
+    except requests.exceptions.ConnectTimeout as error:
+        trouble = ServiceError("no connection in time", where, _OFFLINE_REMEDY)
+        trouble.offline = True
+        raise trouble from error
     except requests.exceptions.Timeout as error:
         raise ServiceError("no answer in time", where) from error
     except requests.exceptions.ConnectionError as error:
         reason = error.args[0] if error.args else error
         reason = getattr(reason, "reason", reason)
-        trouble = ServiceError(f"no connection ({type(reason).__name__})", where)
+        trouble = ServiceError(f"no connection ({type(reason).__name__})", where, _OFFLINE_REMEDY)
         trouble.offline = isinstance(reason, _OFFLINE)
         raise trouble from error
     except requests.exceptions.RequestException as error:
@@ -192,13 +205,18 @@ class SdssClient:
         Addresses, rates, timeouts, retries.
     stop : threading.Event, optional
         Ends all waiting when set.
+    patient : bool
+        Whether to try again where there is no way to a service.
     """
 
-    def __init__(self, config: FetchConfig, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self, config: FetchConfig, stop: threading.Event | None = None, patient: bool = True
+    ) -> None:
         self.config = config
         self.stop = stop or threading.Event()
-        self.skyserver = _Service(config, "image", config.rate, self.stop)
-        self.archive = _Service(config, "spectrum", config.archive_rate, self.stop)
+        self.skyserver = _Service(config, "image", config.rate, self.stop, patient)
+        rate = config.archive_rate
+        self.archive = _Service(config, "spectrum", rate, self.stop, patient)
 
     @property
     def requests(self) -> dict[str, int]:
@@ -266,7 +284,9 @@ class SdssClient:
             if "Unable to find" in str(error):
                 text = "neither SIMBAD, NED nor VizieR knows this name"
                 raise GalamError(text, name, "check it, or give a position") from error
-            raise ServiceError("Sesame does not answer", name, _REMEDY) from error
+            trouble = ServiceError("Sesame does not answer", name, _REMEDY)
+            trouble.offline = True
+            raise trouble from error
         except (OSError, ValueError) as error:
             raise ServiceError(f"Sesame's answer is no use ({error})", name, _REMEDY) from error
         return float(found.ra.deg), float(found.dec.deg)

@@ -34,10 +34,16 @@ __all__ = [
 ]
 
 
-def _client(config: FetchConfig, stop: threading.Event | None = None) -> SdssClient:
+ONE = FetchConfig(retries=2, connect_timeout=5.0, read_timeout=30.0)
+"""For one galaxy, with somebody waiting."""
+
+
+def _client(
+    config: FetchConfig, stop: threading.Event | None = None, patient: bool = True
+) -> SdssClient:
     from galam_explorer.survey.sdss import SdssClient
 
-    return SdssClient(config, stop)
+    return SdssClient(config, stop, patient)
 
 
 def _ignore(*_: Any) -> None:
@@ -133,8 +139,9 @@ def fetch_galaxy(
     GalamError
         If SDSS has nothing there, or nobody knows the name.
     """
-    config = config or FetchConfig(retries=2)
-    return find_galaxy(_client(config), config, target, radius, note or _ignore)
+    config = config or ONE
+    client = _client(config, patient=False)
+    return find_galaxy(client, config, target, radius, note or _ignore)
 
 
 def find_spectra(
@@ -144,7 +151,7 @@ def find_spectra(
 
     Parameters and errors are those of `fetch_galaxy`.
     """
-    client = _client(config or FetchConfig(retries=2))
+    client = _client(config or ONE, patient=False)
     return find_candidates(client, parse_target(target), radius, _ignore)[0]
 
 

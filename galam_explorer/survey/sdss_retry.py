@@ -129,8 +129,22 @@ def with_retries(
     backoff: float,
     max_wait: float,
     rng: random.Random | None = None,
+    patient: bool = True,
 ) -> tuple[T, int]:
     """Do `action` until it works, with growing pauses and a jitter.
+
+    Parameters
+    ----------
+    action : callable
+    throttle : Throttle
+        Its stop ends all waiting; it is paused if the service asks for that.
+    retries : int
+    backoff, max_wait : float
+        First and longest pause, s.
+    rng : random.Random, optional
+        Of the jitter.
+    patient : bool
+        Also try again where there is no way to the service.
 
     Returns
     -------
@@ -155,7 +169,7 @@ def with_retries(
         try:
             return action(), attempt + 1
         except ServiceError as error:
-            if attempt == retries or error.wait > max_wait:
+            if attempt == retries or error.wait > max_wait or (error.offline and not patient):
                 raise
             if error.wait:
                 throttle.pause(error.wait)

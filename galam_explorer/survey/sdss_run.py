@@ -110,9 +110,10 @@ class Fetcher:
         """
         total = done + len(rows)
         try:
-            for _ in range(_PASSES):
+            for number in range(_PASSES):
                 self.pending = {}
-                rows = self._pass(rows, lambda number: progress(number, total), done)
+                limit = _GIVE_UP if number == 0 else len(rows) + 1
+                rows = self._pass(rows, lambda count: progress(count, total), done, limit)
                 done = total - len(rows)
                 if not rows:
                     break
@@ -120,9 +121,9 @@ class Fetcher:
             self.flush()
 
     def _pass(
-        self, rows: list[SpecRow], progress: Callable[[int], None], done: int
+        self, rows: list[SpecRow], progress: Callable[[int], None], done: int, limit: int
     ) -> list[SpecRow]:
-        """Fetch every row once; those that are not complete."""
+        """Fetch every row once, unless `limit` fail in a row; those that are not complete."""
         later, failures = [], 0
         progress(done)
         with closing(self._outcomes(rows)) as outcomes:
@@ -132,7 +133,7 @@ class Fetcher:
                 if outcome.pending:
                     later.append(outcome.row)
                     failures += 1
-                    self._note(outcome, failures)
+                    self._note(outcome, failures >= limit)
                     continue
                 failures = 0
                 done += 1
@@ -142,10 +143,10 @@ class Fetcher:
                 progress(done)
         return later
 
-    def _note(self, outcome: Outcome, failures: int) -> None:
+    def _note(self, outcome: Outcome, too_much: bool) -> None:
         """Remember trouble; raise `ServiceError` if there is too much of it."""
         self.pending |= outcome.pending
-        if failures >= _GIVE_UP or outcome.offline:
+        if too_much or outcome.offline:
             reason = next(iter(outcome.pending.values()))
             text = f"SDSS's services do not answer ({reason})"
             remedy = "what came is kept: start again later"
