@@ -5,15 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import small_survey as small
+from fake_model import FakeModel, until
 
 pn = pytest.importorskip("panel")
 
@@ -27,43 +25,6 @@ from galam_explorer.app.views import registry  # noqa: E402
 from galam_explorer.app.views.base import View, html_pane  # noqa: E402
 from galam_explorer.app.views.galaxy import GalaxyView  # noqa: E402
 from galam_explorer.errors import GalamError  # noqa: E402
-from galam_explorer.evaluate.figures.predictions import (  # noqa: E402
-    disagreements,
-    domain_warning,
-    strip_figure,
-    strip_rows,
-    strip_sources,
-)
-from galam_explorer.records import Prediction, StellarPopulation  # noqa: E402
-
-
-class FakeModel:
-    """Says the same of every galaxy; only its interface is that of a model."""
-
-    def __init__(self, name: str = "fake", offset: float = 0.0) -> None:
-        self.name, self.hash, self.path = name, f"hash-{name}-{offset}", f"/models/{name}"
-        self.network = SimpleNamespace(preset="compact")
-        self.offset = offset
-        self.asked: list[str] = []
-
-    def predict(self, galaxy: Any) -> dict[str, Prediction]:
-        self.asked.append(galaxy.id)
-        found = {}
-        for key, value in {"m1": 9.8, "m3": 9.2, "m4": 9.5, "m4_real": 9.7}.items():
-            if galaxy.spectrum is None and key in ("m1", "m4_real"):
-                found[key] = Prediction(galaxy.id, key, status="no_spectrum", reason="none")
-                continue
-            value += self.offset
-            found[key] = Prediction(
-                galaxy.id, key, value, -0.2, (value - 0.1, value + 0.1),
-                (value - 0.2, value + 0.2), (-0.3, -0.1), (-0.4, 0.0),
-                0.995 if key == "m3" else 0.5,
-                key != "m3",
-            )  # fmt: skip
-        return found
-
-    def splits_of(self, survey: Any) -> np.ndarray:
-        return np.array(["train", "test"] * len(survey))[: len(survey)]
 
 
 class ModelView(View):
@@ -82,13 +43,6 @@ class ModelView(View):
         if self.fault is not None:
             raise self.fault
         self.shown.append(galaxy.id if galaxy else "")
-
-
-def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -233,73 +187,67 @@ def test_results_for_a_closed_session_are_dropped(folder: Path) -> None:
     assert got == [1]
 
 
-def test_strip_shows_every_network_once_per_galaxy(folder: Path) -> None:
+def test_many_choices_end_with_all_views_on_the_last(folder: Path) -> None:
     dashboard = Dashboard({"small": str(folder)}, {})
-    state, model = dashboard.state, FakeModel()
+    state = dashboard.state
+    state.use_model(FakeModel())
     strip = dashboard.workspace.tabs["galaxy"].strip
-    assert not strip._layout.visible
-    state.use_model(model)
-    until(lambda: "outside the training domain" in strip._verdict.object)
-    assert strip._layout.visible
-    text = strip._verdict.object
-    assert "training galaxy" in text
-    assert "M1 spectrum ≠ M3 image" in text
-    assert "simulated truth" in text
-    state.select(small.IMAGE_ONLY)
-    until(lambda: strip.found.galaxy_id == small.IMAGE_ONLY)
-    state.select("sim-000000")
-    assert strip.found.galaxy_id == "sim-000000"
-    assert sorted(model.asked) == ["sim-000000", small.IMAGE_ONLY]
-    frame, _ = strip.table()
-    assert frame["value"].notna().sum() == 8
-    assert "load_model('/models/fake')" in strip.code()
+    for number in range(60):
+        state.select(f"sim-{number % 12:06d}")
+        if number % 20 == 7:
+            state.rest_frame = not state.rest_frame
+    until(lambda: strip.found.galaxy_id == "sim-000011" and strip.found.predictions != {})
+    assert 'data-galaxy="sim-000011"' in dashboard.workspace.tabs["galaxy"]._facts.object
+    table = dashboard.workspace.table._widget
+    assert table.value["id"].iloc[table.selection].tolist() == ["sim-000011"]
+    assert {one.id for one in strip.found.predictions.values()} == {"sim-000011"}
 
 
-def test_another_model_is_another_prediction(folder: Path) -> None:
+def test_model_deleted_while_open_is_a_message(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run-7"
+    state = ExplorerState({"small": str(folder)}, models={"run-7": str(run)})
+    state.open("small")
+    state.use_model(FakeModel())
+    assert state.offer_model("run-7", str(run)) == "run-7"
+    assert state.open_model("run-7")
+    until(lambda: state.model_state == "failed")
+    assert state.model is None
+    assert state.open_model("fake")
+    assert state.model_state == "ready"
+
+
+def test_error_that_nobody_expected_is_a_toast(folder: Path) -> None:
     dashboard = Dashboard({"small": str(folder)}, {})
-    strip = dashboard.workspace.tabs["galaxy"].strip
-    dashboard.state.use_model(FakeModel())
-    until(lambda: "m1" in strip.found.predictions)
-    dashboard.state.use_model(FakeModel("other", 0.3))
-    until(lambda: "m1" in strip.found.predictions and strip.found.predictions["m1"].log_age > 10)
-    assert strip.found.predictions["m1"].log_age == pytest.approx(10.1)
+    dashboard.report(GalamError("no room", "disk", "free some"))
+    assert dashboard.state.message.text == "disk: no room. Free some."
+    dashboard.report(ZeroDivisionError("x"))
+    assert "Something went wrong" in dashboard.state.message.text
 
 
-def test_strip_figure_and_its_live_columns_agree(folder: Path) -> None:
-    import holoviews as hv
-
-    from galam_explorer.survey import load_survey
-
-    survey = load_survey(folder)
-    found = FakeModel().predict(survey[small.IMAGE_ONLY])
-    label = StellarPopulation("ok", log_age=9.9, m_h=0.1, log_age_std=0.05, m_h_std=0.02)
-    for population, truth in ((label, 9.7), (None, float("nan"))):
-        sources, axes = strip_sources(found, "log_age", population, truth)
-        plot = hv.renderer("bokeh").get_plot(strip_figure(found, "log_age", population, truth))
-        drawn = [layer.handles["source"].data for layer in plot.subplots.values()]
-        assert [set(one) for one in drawn] == [set(one) for one in sources]
-        for one, other in zip(drawn, sources, strict=True):
-            for name in one:
-                np.testing.assert_array_equal(one[name], other[name])
-        assert plot.state.x_range.start == pytest.approx(axes["xlim"][0])
-
-
-def test_rows_say_what_is_missing_and_who_disagrees() -> None:
-    label = StellarPopulation("ok", log_age=9.9, m_h=0.1, log_age_std=0.05, m_h_std=0.02)
-    found = {
-        "m1": Prediction("a", "m1", 9.5, 0.0, (9.4, 9.6), (9.3, 9.7), (0, 0), (0, 0), 0.2),
-        "m3": Prediction("a", "m3", status="blended", reason="two sources"),
-    }
-    rows = {row.key: row for row in strip_rows(found, "log_age", label)}
-    assert rows["label"].text == "9.90 ± 0.05"
-    assert rows["m3"].note == "blended"
-    assert rows["m4"].note == "not in this model"
-    assert disagreements(list(rows.values())) == [("pPXF fit", "M1 spectrum")]
-    assert domain_warning(found) == ""
-    outside = {"m4": Prediction("a", "m4", 9.0, 0.0, domain_score=0.999, in_domain=False)}
-    assert "99.9 %" in domain_warning(outside)
-    assert strip_rows(outside, "log_age")[3].text == "9.00"
-    assert strip_rows({}, "m_h", StellarPopulation("no_redshift"))[0].note == "no redshift"
+def test_review_marks_follow_the_survey(folder: Path) -> None:
+    dashboard = Dashboard({"small": str(folder)}, {})
+    state, review = dashboard.state, dashboard.review
+    dashboard.bridge._handle_msg({"kind": "mark"})
+    assert state.galaxy_id in review.queue
+    assert state.message.kind == "success"
+    dashboard.bridge._handle_msg({"kind": "note"})
+    assert review.dialog.open
+    review._note.value = "odd <b>one</b>"
+    assert review.queue.note(state.galaxy_id) == "odd <b>one</b>"
+    marked = state.galaxy_id
+    state.next()
+    assert review._note.value == ""
+    frame, about = review.table()
+    assert frame["id"].tolist() == [marked]
+    assert about["ra"][0] == "deg"
+    scope: dict[str, Any] = {}
+    exec(compile(review.code(), "review", "exec"), scope)
+    assert scope["table"]["note"].tolist() == ["odd <b>one</b>"]
+    review._as_set()
+    assert state.cohort == [marked]
+    state.select(marked)
+    review.toggle()
+    assert len(review.queue) == 0
 
 
 def test_view_alone_follows_its_state(folder: Path) -> None:

@@ -163,6 +163,11 @@ def test_link_and_back(state: ExplorerState, folder: Path) -> None:
         {"tab": "nope"},
         {"color": "nope"},
         {"survey": "../../etc"},
+        {"model": "nope"},
+        {"model": "../../etc/passwd"},
+        {"galaxy": "x" * 5000},
+        {"galaxy": "sim-000001\x00", "tab": "galaxy\n"},
+        {"color": "true_log_age'); --"},
         {"galaxy": "<script>", "tab": "", "color": "id"},
     ],
 )

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import panel as pn
 import panel_material_ui as pmui
 from panel.util import edit_readonly
+from tornado.ioloop import IOLoop
 
 from galam_explorer.app.background import forget
 from galam_explorer.app.bridge import Bridge
@@ -49,6 +50,7 @@ class Dashboard:
     ) -> None:
         self.state = ExplorerState(sources, models=models or {})
         self._doc = pn.state.curdoc
+        self._loop = IOLoop.current(instance=False)
         self.state.schedule = self._schedule
         self.bridge = Bridge(width=0, height=0, margin=0)
         self._messages: list[Any] = []
@@ -83,9 +85,15 @@ class Dashboard:
 
     def _schedule(self, change: Callable[[], None]) -> None:
         """Change the page from a background thread."""
-        if self._doc is None or self._doc.session_context is None:
+        if self._loop is None or self._doc is None or self._doc.session_context is None:
             change()
-        else:
+            return
+        # By way of the server's own thread: what is registered from another one, while
+        # the page is drawn and its events are held back, can be lost.
+        self._loop.add_callback(self._soon, change)
+
+    def _soon(self, change: Callable[[], None]) -> None:
+        if self._doc.session_context is not None:  # The session has not ended meanwhile.
             self._doc.add_next_tick_callback(lambda: hold(change))
 
     def report(self, error: Exception) -> None:

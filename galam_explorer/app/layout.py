@@ -16,6 +16,10 @@ from galam_explorer.app.sources import model_sources, survey_sources
 
 __all__ = ["Dashboard", "Explorer", "build_app", "survey_sources"]
 
+_GONE = (
+    "The server does not answer any more: nothing on this page will change. When it runs again, "
+    "reload the page; the link in the address bar leads back to this view."
+)
 _WARMED = threading.Event()
 
 

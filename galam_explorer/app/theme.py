@@ -13,7 +13,17 @@ _COMPONENTS: dict[str, Any] = {
     "MuiToggleButton": {
         "styleOverrides": {"root": {"textTransform": "none", "whiteSpace": "nowrap"}}
     },
-    "MuiTab": {"styleOverrides": {"root": {"textTransform": "none", "minHeight": "42px"}}},
+    # Ten tabs must fit beside the map at 1440 px.
+    "MuiTab": {
+        "styleOverrides": {
+            "root": {
+                "textTransform": "none",
+                "minHeight": "42px",
+                "minWidth": "0",
+                "padding": "8px 11px",
+            }
+        }
+    },
 }
 
 THEME: dict[str, Any] = {
@@ -49,7 +59,10 @@ PAGE_CSS = """
 .header .title { font-size: 18px; font-weight: 650; white-space: nowrap; }
 .header .MuiToolbar-root > .MuiBox-root { gap: 8px; }
 main .MuiToolbar-root { min-height: 52px !important; height: 52px; margin: 0 !important; }
-.header .MuiLinearProgress-root { position: absolute; bottom: 0; height: 2px; }
+@media (max-width: 1200px) {
+  .header .title { display: none; }
+  .header .MuiToolbar-root { gap: 8px; }
+}
 """
 """Style sheet of the page's own frame."""
 
@@ -86,14 +99,20 @@ CSS = """
 .g .truth { margin-top: 10px; padding: 6px 10px; border-radius: 8px;
   border: 1px dashed #b9892f; }
 .g .truth h3 { margin: 0 0 3px; font-size: 11px; font-weight: 650; }
-.g .truths { display: grid; grid-template-columns: repeat(auto-fill, minmax(110px, 1fr));
-  gap: 0 14px; margin: 0; }
+.g .truths { display: grid; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr));
+  gap: 0 16px; margin: 0; }
 .g .truths div { display: flex; justify-content: space-between; gap: 6px; min-width: 0;
-  line-height: 17px; white-space: nowrap; }
+  line-height: 16px; white-space: nowrap; }
 .g .truths dt { font-size: 11px; color: var(--soft); overflow: hidden; text-overflow: ellipsis; }
 .g .truths dd { margin: 0; font-size: 12px; font-variant-numeric: tabular-nums; }
 .g.factbox { container-type: inline-size; }
-@container (max-width: 430px) { .g .truths .minor { display: none; } }
+@container (max-width: 430px) {
+  .g .truths .minor { display: none; }
+  .g .truths { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 12px; }
+  .g .facts { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1px 16px; }
+  .g .facts div { display: flex; justify-content: space-between; align-items: baseline; gap: 6px; }
+  .g .facts dd { font-size: 12.5px; }
+}
 .g.lesson p { margin: 4px 0 0; max-width: 90ch; }
 .g.strip { display: flex; gap: 4px 10px; align-items: center; flex-wrap: wrap; }
 .g .empty { height: 100%; box-sizing: border-box; display: flex; flex-direction: column;

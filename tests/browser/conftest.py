@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 import small_survey as small
 
+from galam_explorer.app.state import TABS
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,15 @@ READY = """() => window.Bokeh && Bokeh.index && Bokeh.index.roots.length > 0
   && document.documentElement.dataset.galam === 'ready'
   && document.getElementById('loader')?.style.display === 'none'
   && Bokeh.index.roots[0].is_idle"""
+
+
+PATIENCE_MS = 60_000
+"""How long anything may take on a loaded machine; what is wrong never comes."""
+_MARKS = {
+    "Galaxy": "[data-galaxy]",
+    "Preprocessing": "[data-verdict]",
+    "Learn": "[data-view=learn]",
+}
 
 
 def find_browser() -> str | None:
@@ -115,7 +126,7 @@ class Visit:
 
     def open(self, query: str = "") -> Any:
         self.page.goto(self.address + query)
-        self.page.wait_for_function(READY, timeout=45_000)
+        self.page.wait_for_function(READY, timeout=2 * PATIENCE_MS)
         return self.page
 
     def go(self, galaxy: str) -> None:
@@ -123,7 +134,9 @@ class Visit:
         box = self.page.locator(".galam-search input")
         box.fill(galaxy)
         box.press("Enter")
-        self.page.wait_for_selector(f".tabulator-selected:has-text('{galaxy}')", timeout=15_000)
+        self.page.wait_for_selector(
+            f".tabulator-selected:has-text('{galaxy}')", timeout=PATIENCE_MS
+        )
         box.blur()
 
     def tab(self, title: str) -> None:
@@ -131,16 +144,16 @@ class Visit:
         heading = self.page.get_by_role("tab", name=title)
         if heading.get_attribute("aria-selected") != "true":
             heading.click()
-        slug = title.lower()
+        slug = next(slug for slug, name in TABS.items() if name == title)
         self.page.wait_for_function(
-            f"!location.search || location.search.includes('tab={slug}')", timeout=15_000
+            f"!location.search || location.search.includes('tab={slug}')", timeout=PATIENCE_MS
         )
-        mark = "[data-galaxy]" if slug == "galaxy" else "[data-verdict]"
-        self.page.wait_for_selector(mark, timeout=20_000)
+        if title in _MARKS:
+            self.page.wait_for_selector(_MARKS[title], timeout=PATIENCE_MS)
 
     def galaxy(self, expected: str) -> None:
         """Wait until the galaxy view shows this id."""
-        self.page.wait_for_selector(f'[data-galaxy="{expected}"]', timeout=15_000)
+        self.page.wait_for_selector(f'[data-galaxy="{expected}"]', timeout=PATIENCE_MS)
 
     def shown(self) -> str:
         return str(self.page.locator("[data-galaxy]").first.get_attribute("data-galaxy"))
@@ -157,7 +170,7 @@ class Visit:
 
     def ring(self, expected: list[float]) -> None:
         """Wait until the ring on the map is where it should be."""
-        for _ in range(100):
+        for _ in range(PATIENCE_MS // 50):
             if self.columns("sky", 7)["x"] == pytest.approx(expected, abs=1e-9):
                 return
             self.page.wait_for_timeout(50)
@@ -186,6 +199,7 @@ class Visit:
 def start_visit(browser: Any, address: str) -> Visit:
     """A visit that remembers where the page wanted to go and what went wrong."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(PATIENCE_MS)
     visit = Visit(context.new_page(), address)
 
     def guard(route: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import small_survey as small
-from conftest import Visit
+from conftest import PATIENCE_MS, Visit
 from PIL import Image
 
 POINTS, COHORT = 5, 6
@@ -50,7 +50,7 @@ def test_map_ring_table_and_views_show_the_same_galaxy(visit: Visit) -> None:
 def test_hover_shows_the_cutout(visit: Visit) -> None:
     points = visit.columns("sky", POINTS)
     visit.page.mouse.move(*visit.at("sky", points["x"][20], points["y"][20]))
-    visit.page.wait_for_selector(".markup img[src^='data:image/jpeg']", timeout=10_000)
+    visit.page.wait_for_selector(".markup img[src^='data:image/jpeg']", timeout=PATIENCE_MS)
     visit.page.mouse.move(700, 30)
     visit.page.wait_for_selector(".markup img[src^='data:image/jpeg']", state="detached")
 
@@ -65,6 +65,7 @@ def test_box_on_the_map_chooses_a_set_that_the_table_shows(visit: Visit) -> None
     page.mouse.move(*visit.at("sky", 0.3, 0.8), steps=4)
     page.mouse.up()
     page.wait_for_selector("text=/set of/")
+    # Text and rings come in one message.
     inside = int(np.sum((x >= -0.6) & (x <= 0.3) & (y >= 0.2) & (y <= 0.8)))
     ring = visit.columns("sky", COHORT)
     assert abs(len(ring["x"]) - inside) <= 2
@@ -82,6 +83,63 @@ def test_around_it_and_back(visit: Visit) -> None:
     page.get_by_role("button", name="All sky").click()
     page.wait_for_selector("text=/field 6° high/", state="detached")
     page.wait_for_timeout(300)
+
+
+def test_figures_are_never_there_twice(visit: Visit) -> None:
+    """Redrawn figures take the place of the old ones in one step, whenever one looks."""
+    page = visit.page
+    visit.go("sim-000012")
+    page.evaluate("""() => {
+      window.galam_twice = 0
+      window.galam_watch = setInterval(() => {
+        const models = Bokeh.documents.flatMap((doc) => [...doc._all_models.values()])
+        const named = models.filter((model) => model.name === 'sky').length
+        window.galam_twice = Math.max(window.galam_twice, named)
+      }, 1)
+    }""")
+    for _ in range(3):
+        page.get_by_role("button", name="Zoom").click()
+        page.wait_for_selector("text=/field 6° high/")
+        page.get_by_role("button", name="All sky").click()
+        page.wait_for_selector("text=/field 6° high/", state="detached")
+    page.evaluate("clearInterval(window.galam_watch)")
+    assert page.evaluate("window.galam_twice") == 1
+
+
+def test_marks_and_notes_are_kept(visit: Visit, surveys: dict[str, Path]) -> None:
+    from galam_explorer.app.review import ReviewQueue
+
+    page = visit.page
+    visit.go("sim-000014")
+    page.keyboard.press("m")
+    page.wait_for_selector("text=sim-000014 is marked")
+    page.keyboard.press("n")
+    field = page.get_by_label("Note on this galaxy")
+    field.fill("a ring?")
+    field.blur()
+    page.wait_for_selector("text=Note on sim-000014 saved")
+    queue = ReviewQueue(surveys["small"] / "review" / "marks.json")
+    assert queue.note("sim-000014") == "a ring?"
+    page.get_by_role("button", name="Unmark").click()
+    page.wait_for_selector("text=sim-000014 is no longer marked")
+    page.keyboard.press("Escape")
+    field.wait_for(state="hidden")
+
+
+def test_a_lesson_runs_to_its_end(visit: Visit) -> None:
+    from galam_explorer.app.lessons import load_lessons
+
+    page, lesson = visit.page, load_lessons()[0]
+    visit.tab("Learn")
+    page.get_by_role("button", name="Begin").first.click()
+    for number, step in enumerate(lesson.steps):
+        page.wait_for_selector(f"[data-lesson='{lesson.slug}:{number}']")
+        if step.question is not None:
+            page.get_by_role("button", name=step.question.choices[step.question.answer]).click()
+            page.wait_for_selector("[data-lesson] .badge.good")
+        last = number == len(lesson.steps) - 1
+        page.get_by_role("button", name="Done" if last else "Next", exact=True).click()
+    page.wait_for_selector("text=Lesson done")
 
 
 def test_click_in_the_table(visit: Visit) -> None:
@@ -189,7 +247,7 @@ def test_whole_survey_is_counted(visit: Visit) -> None:
 
 def download(page: Any, item: str, view: int) -> Path:
     page.get_by_role("button", name="Export").nth(view).click()
-    with page.expect_download(timeout=20_000) as caught:
+    with page.expect_download(timeout=PATIENCE_MS) as caught:
         page.get_by_role("menuitem", name=item, exact=True).click()
     return Path(caught.value.path())
 
@@ -243,7 +301,7 @@ def test_many_quick_keys_end_at_the_right_galaxy(visit: Visit) -> None:
 
 def test_link_restores_everything(fresh: Visit) -> None:
     page = fresh.open("?survey=small&galaxy=sim-000021&tab=preprocessing&color=sn_r")
-    page.wait_for_selector("[data-verdict] h2:has-text('sim-000021')", timeout=20_000)
+    page.wait_for_selector("[data-verdict] h2:has-text('sim-000021')", timeout=PATIENCE_MS)
     assert page.get_by_role("tab", name="Preprocessing").get_attribute("aria-selected") == "true"
     page.wait_for_selector("text=S/N r")
     page.wait_for_selector(".tabulator-selected:has-text('sim-000021')")

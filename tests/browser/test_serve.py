@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, free_port, start_visit
+from conftest import ROOT, free_port, serve, start_visit
 
 pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=2)
 
@@ -52,6 +52,16 @@ def test_no_visit_asks_another_machine(browser: Any, address: str) -> None:
         visit.page.context.close()
 
 
+def test_page_says_that_the_server_is_gone(browser: Any, tmp_path: Path) -> None:
+    process, address = serve("demo", tmp_path / "log")
+    visit = start_visit(browser, address)
+    visit.open()
+    process.kill()
+    process.wait(timeout=20)
+    visit.page.wait_for_selector("text=The server does not answer any more")
+    visit.page.context.close()
+
+
 def test_real_galaxies_of_the_demo_are_not_called_simulated(browser: Any, address: str) -> None:
     visit = start_visit(browser, address)
     visit.open("?galaxy=0945-52652-0470")
@@ -67,6 +77,7 @@ def test_a_port_in_use_and_a_missing_survey_are_explained(address: str, tmp_path
     for arguments, words in (
         (["--port", port], "in use"),
         (["--survey", str(tmp_path / "nowhere")], "no survey here"),
+        (["--model", str(tmp_path / "nowhere")], "no model here"),
     ):
         command = [sys.executable, "-m", "galam_explorer", "serve", *arguments]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)

@@ -8,12 +8,15 @@ import holoviews as hv
 import pandas as pd
 import panel as pn
 
+from galam_explorer.app.background import compute
 from galam_explorer.app.code import filmstrip_code
 from galam_explorer.app.live import DRAWING, LiveFigure, hold
+from galam_explorer.app.predicting import known_judgement
 from galam_explorer.app.stages import stages_of
 from galam_explorer.app.views.base import View, bar, escape, html_pane
 from galam_explorer.app.views.fate import FatePanel
 from galam_explorer.app.views.parameters import Parameters
+from galam_explorer.app.views.strip import image_prediction_html
 from galam_explorer.config import PreprocessConfig
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures import preprocess as fig
@@ -43,6 +46,7 @@ class Filmstrip(View):
         cells = [self._cell(index, step) for index, step in enumerate(fig.STEPS)]
         self._link_ranges()
         self._verdict = html_pane(styles={"min-width": "0"})
+        self._prediction = html_pane(sizing_mode=None)
         self._fate = FatePanel(state)
         self._parameters = Parameters(state)
         grid = pn.Column(*cells, sizing_mode="stretch_width", stylesheets=[_GRID])
@@ -50,7 +54,7 @@ class Filmstrip(View):
             self._parameters, self._fate, sizing_mode="stretch_both",
             styles={"gap": "22px", "min-height": "0", "padding-top": "6px"},
         )  # fmt: skip
-        top = bar(self._verdict, self.menu())
+        top = bar(self._verdict, self._prediction, self.menu())
         self._layout = pn.Column(
             top, grid, controls, sizing_mode="stretch_both", styles={"padding": "10px 14px 8px"}
         )
@@ -135,6 +139,31 @@ class Filmstrip(View):
                 stopped = True
             self._covers[step.key].object = cover
         self._judge()
+        self._predict()
+
+    def _predict(self) -> None:
+        """The prediction from what the network now gets."""
+        state, galaxy, stages = self.state, self._galaxy, self._stages
+        data, model = state.data, state.model
+        if model is None or galaxy is None:
+            self._prediction.object = ""
+            return
+        if stages.status != "ok":
+            self._prediction.object = image_prediction_html({})
+            return
+        key = ("stages", galaxy.id, model.hash, state.config.hash)
+        usual = known_judgement(data, galaxy.id, model)
+
+        def came(found: Any) -> None:
+            before = usual.predictions if usual is not None else None
+            self._prediction.object = image_prediction_html(found, before)
+
+        compute(
+            state,
+            "film",
+            lambda: data.judged.get(key, lambda: model.predict_stages(galaxy, stages)),
+            came,
+        )
 
     def _cover(self, step: fig.Step, first: bool) -> str:
         reason = self._stages.reason if first else "not reached"

@@ -183,7 +183,7 @@ class StatusLine:
         self.pane = html_pane(
             styles={"padding": "3px 14px 4px", "border-top": "1px solid var(--line)"}
         )
-        state.param.watch(self._update, ["status", "latency_ms", "cohort", "data"])
+        state.param.watch(self._update, ["status", "latency_ms", "cohort", "data", "model_state"])
         self._update()
 
     def _update(self, *_events: Any) -> None:
@@ -194,6 +194,8 @@ class StatusLine:
         if state.cohort:
             parts.append(f"<span>set of <b>{len(state.cohort):,}</b></span>")
         parts.append(f"<span>{escape(state.status)}</span>")
+        if state.model_state == "loading":
+            parts.append(f"<span>loading the model {escape(state.model_id)}…</span>")
         if math.isfinite(state.latency_ms):
             parts.append(
                 '<span title="From your key or click to all visible views painted, measured in '

@@ -117,7 +117,7 @@ class GalaxyView(View):
         relative = {"position": "relative"}
         image = pn.Column(self._image.pane, self._no_image, styles=relative, stylesheets=[_IMAGE])
         top = pn.Row(
-            image, self._facts, sizing_mode="stretch_width", height=_TOP_HEIGHT,
+            image, self._facts, sizing_mode="stretch_width", stylesheets=[_TOP],
             styles={"gap": "18px", "flex": "0 0 auto", "align-items": "flex-start"},
         )  # fmt: skip
         controls = bar(
@@ -277,11 +277,15 @@ class GalaxyView(View):
         )
 
 
-_TOP_HEIGHT = 256
+_TOP = """
+:host { height: 256px !important; }
+@media (max-height: 820px) { :host { height: 212px !important; } }
+"""
 _IMAGE = """
 :host { width: min(256px, 40%) !important; height: auto !important; aspect-ratio: 1;
   flex: 0 0 auto !important; align-self: flex-start !important; min-height: 0 !important;
   border-radius: 8px; overflow: hidden; }
+@media (max-height: 820px) { :host { width: min(212px, 40%) !important; } }
 """
 _NO_SPECTRUM = (
     "Image only: no spectrum was taken of this galaxy. Most galaxies of an imaging survey are "

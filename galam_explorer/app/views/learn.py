@@ -44,7 +44,7 @@ class LearnView(View):
         )
         begin = pmui.Button(
             label="Begin", icon="play_arrow", size="small", variant="outlined", margin=0,
-            description=lesson.title, on_click=lambda _e: self.begin(lesson.slug),
+            description=f"Begin: {lesson.title}", on_click=lambda _e: self.begin(lesson.slug),
         )  # fmt: skip
         return pn.Column(text, begin, stylesheets=[_CARD], sizing_mode="stretch_width")
 

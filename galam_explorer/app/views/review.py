@@ -65,7 +65,6 @@ class ReviewDialog(View):
             width_option="sm",
         )  # fmt: skip
         self.watch(self._refresh, "galaxy_id", "data")
-        self._refresh()
 
     @property
     def queue(self) -> ReviewQueue | None:
@@ -75,8 +74,8 @@ class ReviewDialog(View):
 
     def open(self) -> None:
         """Show the dialog."""
-        self._refresh()
         self.dialog.open = True
+        self._refresh()
 
     def toggle(self) -> None:
         """Mark the chosen galaxy, or take its mark away."""
@@ -114,7 +113,8 @@ class ReviewDialog(View):
 
     def _refresh(self, *_events: Any) -> None:
         queue, galaxy_id = self.queue, self.state.galaxy_id
-        if queue is None:
+        # A dialog that nobody sees must not slow down every selection.
+        if queue is None or not self.dialog.open:
             return
         if queue.problem:
             self.state.notify("warning", f"Review queue: {queue.problem}")

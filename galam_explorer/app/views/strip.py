@@ -16,7 +16,7 @@ from galam_explorer.app.views.base import View, bar, escape, html_pane
 from galam_explorer.evaluate.figures import predictions as fig
 from galam_explorer.records import Galaxy
 
-__all__ = ["StripPanel", "verdict_html"]
+__all__ = ["StripPanel", "image_prediction_html", "verdict_html"]
 
 _NOTHING = Judgement("")
 _SPLITS = {
@@ -49,12 +49,43 @@ def verdict_html(found: Judgement, truths: dict[str, float], waiting: str = "") 
             f'<span class="badge bad" title="{escape(about)}">disagree: {escape(pairs[0])}'
             f"{f' (+{len(pairs) - 1})' if len(pairs) > 1 else ''}</span>"
         )
-    legend = "thick 68 %, thin 90 % interval; values ± 68 %"
+    legend = "thick 68 %, thin 90 %"
     known = [f"{truths[q]:.2f}" for q in fig.QUANTITIES if np.isfinite(truths[q])]
     if known:
         legend += f"; dashed: simulated truth {' / '.join(known)}"
     parts.append(f'<span class="soft" style="font-size:12px">{legend}</span>')
     return f'<div class="g strip" data-strip="{escape(found.galaxy_id)}">{"".join(parts)}</div>'
+
+
+def image_prediction_html(now: Any, usual: Any = None) -> str:
+    """What the image network says with the present preprocessing, and with the model's own.
+
+    Parameters
+    ----------
+    now, usual : mapping of str to Prediction, optional
+        By predictor; `usual` is what the preprocessing of the training gives.
+    """
+    key = next((one for one in ("m4", "m3") if one in now), "")
+    found = now.get(key)
+    if found is None or found.status != "ok":
+        return '<div class="g soft" data-film="none">no prediction from this image</div>'
+    parts = []
+    for quantity, name in (("log_age", "log age"), ("m_h", "[M/H]")):
+        value = getattr(found, quantity)
+        text = f"{name} <b>{value:.2f}</b>"
+        before = getattr((usual or {}).get(key), quantity, np.nan)
+        if np.isfinite(before) and abs(value - before) >= 0.005:
+            text += f" ({value - before:+.2f})"
+        parts.append(text)
+    about = (
+        f"{fig.PREDICTORS[key][1]}. In brackets: the change against the preprocessing that the "
+        "model was trained with"
+    )
+    name = f'<abbr title="{escape(about)}">{fig.PREDICTORS[key][0]}</abbr>'
+    return (
+        f'<div class="g" data-film="{key}" style="white-space:nowrap">{name}: '
+        f"{', '.join(parts)}</div>"
+    )
 
 
 class StripPanel(View):
@@ -75,7 +106,7 @@ class StripPanel(View):
         self._verdict = html_pane(styles={"min-width": "0"})
         axes = pn.Row(
             *[live.pane for live in self._figures.values()], sizing_mode="stretch_width",
-            height=132, styles={"gap": "14px"},
+            height=138, styles={"gap": "14px"},
         )  # fmt: skip
         self._layout = pn.Column(
             bar(self._verdict, self.menu()), axes, sizing_mode="stretch_width",
@@ -124,6 +155,8 @@ class StripPanel(View):
         state, truths = self.state, self._truths()
         # Without a model and a label there is nothing to compare.
         self._layout.visible = bool(state.models) or found.population is not None
+        if not self._layout.visible:
+            return
         absent = "…" if waiting else "not in this model" if found.predictions else "no prediction"
         for quantity, live in self._figures.items():
             sources, axes = fig.strip_sources(

@@ -218,6 +218,14 @@ def strip_sources(
     return [lines, span(90), span(68), points, numbers, notes], {"xlim": (low, high)}
 
 
+def _tight(plot: Any, _element: hv.Element) -> None:
+    """Little room round five rows."""
+    figure = plot.state
+    figure.update(min_border_top=2, min_border_bottom=2, min_border_right=6)
+    for axis in figure.xaxis:
+        axis.update(axis_label_standoff=0, major_label_standoff=2, major_tick_out=3)
+
+
 def strip_figure(
     predictions: Mapping[str, Prediction],
     quantity: str,
@@ -280,6 +288,6 @@ def strip_figure(
             show_legend=False,
             toolbar=None,
             fontsize=font_sizes(),
-            hooks=[toolbox()],
+            hooks=[toolbox(), _tight],
         )
     )
