@@ -212,28 +212,6 @@ def test_a_stopped_fit_leaves_the_worker_to_others(folder: Path) -> None:
     assert came[0].config.seed == 5
 
 
-def test_a_page_that_loses_what_it_is_told_is_told_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(fitting, "_AGAIN_SECONDS", 0.02)
-    asked, came = [], []
-
-    def schedule(change: Callable[[], None]) -> None:
-        asked.append(change)
-        if len(asked) == 3:
-            change()
-            change()
-
-    fitting.insist(schedule, lambda: came.append(1))
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not came and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.2)
-    assert (len(asked), came) == (3, [1])
-    fitting.insist(schedule, lambda: came.append(2), wanted=lambda: False)
-    assert len(asked) == 3
-
-
 def test_exports_and_code(folder: Path) -> None:
     view = view_of(folder)
     wait(view, "fitted now")

@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import panel as pn
 
 from galam_explorer.app.data import Cache, SurveyData
+from galam_explorer.app.live import hold
 from galam_explorer.config import LabelConfig
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy, StellarPopulation
@@ -24,12 +26,12 @@ __all__ = [
     "FitRequest",
     "Fitted",
     "fit_code",
-    "insist",
     "is_loaded",
     "known_fit",
     "load",
     "load_then",
     "make_fit",
+    "once_loaded",
     "saved_fit",
     "with_curve",
 ]
@@ -37,7 +39,6 @@ __all__ = [
 _POOL = ThreadPoolExecutor(1, thread_name_prefix="galam-fit")
 _FITS = Cache(64)
 _TELL_SECONDS = 0.5
-_AGAIN_SECONDS, _TRIES = 3.0, 40
 _LOADED = threading.Event()
 
 
@@ -54,44 +55,31 @@ def is_loaded() -> bool:
     return _LOADED.is_set()
 
 
-def insist(
-    schedule: Callable[[Callable[[], None]], None],
-    change: Callable[[], None],
-    wanted: Callable[[], bool] = lambda: True,
-    tries: int = _TRIES,
-) -> None:
-    """Change the page once, from another thread.
-
-    What a page is told while it is drawn, before its browser is connected, can be
-    lost; then it is told again.
-    """
-    came = threading.Event()
-
-    def arrive() -> None:
-        if not came.is_set():
-            came.set()
-            change()
-
-    def ask(left: int) -> None:
-        if came.is_set() or not wanted():
-            return
-        schedule(arrive)
-        if left and not came.is_set():
-            timer = threading.Timer(_AGAIN_SECONDS, ask, [left - 1])
-            timer.daemon = True
-            timer.start()
-
-    ask(tries)
-
-
 def load_then(state: Any, change: Callable[[], None], wanted: Callable[[], bool]) -> None:
     """Load in the background, then `change` the page if that is still `wanted`."""
 
     def work() -> None:
         load()
-        insist(state.schedule, change, wanted)
+        if wanted():
+            state.schedule(change)
 
     _POOL.submit(work)
+
+
+def once_loaded(change: Callable[..., None]) -> Callable[..., None]:
+    """`change`, but not before the page is loaded.
+
+    Between the moment when a browser asks for the page and when it has drawn it,
+    Panel takes changes for seen that the browser never gets.
+    """
+
+    def change_then(*found: Any) -> None:
+        if pn.state.loaded:
+            change(*found)
+        else:
+            pn.state.onload(lambda: hold(lambda: change(*found)))
+
+    return change_then
 
 
 class _Cancelled(Exception):
@@ -245,7 +233,7 @@ class FitRequest:
                 getattr(self, report)(*found)
 
         if self._wanted:
-            insist(self._schedule, arrive, lambda: self._wanted, 0 if report == "_tell" else _TRIES)
+            self._schedule(arrive)
 
     def _on_draw(self, done: int, total: int) -> None:
         if not self._wanted:

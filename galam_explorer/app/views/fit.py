@@ -19,6 +19,7 @@ from galam_explorer.app.fitting import (
     is_loaded,
     known_fit,
     load_then,
+    once_loaded,
     saved_fit,
     with_curve,
 )
@@ -129,7 +130,7 @@ class FitView(View):
             self._cancel()
             self._shown = _NOTHING
             self._display()
-            load_then(self.state, self._look, lambda: not self._closed)
+            load_then(self.state, once_loaded(self._look), lambda: not self._closed)
 
     def _look(self) -> None:
         """Find the survey's saved labels, and show the galaxy."""
@@ -191,7 +192,12 @@ class FitView(View):
             self._arrived(found)
             return
         self._request = FitRequest(
-            self.state, galaxy, config, self._arrived, self._failed, self._tell
+            self.state,
+            galaxy,
+            config,
+            once_loaded(self._arrived),
+            once_loaded(self._failed),
+            self._tell,
         )
         self._display()
 
