@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from galam_explorer.config.fetch import FetchConfig
@@ -173,9 +174,11 @@ def write_manifest(config: FetchConfig, folder: FetchFolder, rows: list[SpecRow]
         links.append(f"{config.archive}/{path}\n  out={name}")
     write_text(folder.path / "spectra.rsync", "".join(f"{one}\n" for one in sorted(paths)))
     write_text(folder.path / "spectra.aria2", "".join(f"{one}\n" for one in links))
+    lists = [quote(str(here / name)) for name in ("spectra.rsync", "spectra.aria2")]
+    there = quote(f"{here / 'spectra'}/")
     return [
-        f"rsync -tLv --no-relative --files-from={here / 'spectra.rsync'} "
-        f"{config.rsync}/{config.release}/ {here / 'spectra'}/",
-        f"aria2c -i {here / 'spectra.aria2'} -d {here / 'spectra'} -j 4 -c "
+        f"rsync -tLv --no-relative --files-from={lists[0]} "
+        f"{config.rsync}/{config.release}/ {there}",
+        f"aria2c -i {lists[1]} -d {there} -j 4 -c "
         "--auto-file-renaming=false --allow-overwrite=false",
     ]
