@@ -85,7 +85,7 @@ def interval_columns(
     name : str
     mean, spread : ndarray, shape (n, 2)
     sn_r : ndarray, shape (n,)
-        Used for M1 alone: nothing else has a spectrum to measure it on.
+        Of the spectrum; NaN where unknown.
     calibration : Calibration, optional
     """
     columns: Columns = {}
