@@ -188,6 +188,7 @@ def _requested(
 def _train(survey: str, arguments: dict[str, Any], as_json: bool) -> None:
     from galam_explorer.evaluate.finish import finish_model
     from galam_explorer.survey import load_survey
+    from galam_explorer.train.device import process_rank
     from galam_explorer.train.runner import train_run
 
     opened = load_survey(survey)
@@ -208,6 +209,9 @@ def _train(survey: str, arguments: dict[str, Any], as_json: bool) -> None:
             callback=show,
             finish=lambda made: finish_model(made.path, opened),
         )
+    if process_rank(arguments["train"]) > 0:
+        # The first process of a distributed run tells; Lightning minds how the others end.
+        return
     status = folder.status()
     console.print(_stage_table(folder.metrics()))
     console.print(str(folder.path), highlight=False, soft_wrap=True)
