@@ -7,6 +7,6 @@ separated like PATH); without it the embedded demo is shown. ``galam serve
 
 from __future__ import annotations
 
-from galam_explorer.app.layout import build_app
+from galam_explorer.app.layout import serve_app
 
-build_app().servable()
+serve_app()

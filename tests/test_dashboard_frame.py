@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import small_survey as small
 from fake_model import FakeModel, until
@@ -16,6 +17,7 @@ from fake_model import FakeModel, until
 pn = pytest.importorskip("panel")
 
 from bokeh.document import Document  # noqa: E402
+from bokeh.models import ImportedStyleSheet  # noqa: E402
 
 from galam_explorer.app import background, models  # noqa: E402
 from galam_explorer.app.dashboard import Dashboard  # noqa: E402
@@ -260,6 +262,26 @@ def test_view_alone_follows_its_state(folder: Path) -> None:
     view.export("python")
     with pytest.raises(GalamError, match="no galaxy"):
         GalaxyView.from_survey(folder, galaxy="nope")
+
+
+def test_long_columns_travel_in_single_precision(folder: Path) -> None:
+    dashboard = Dashboard({"small": str(folder)}, {})
+    dashboard.state.select(small.WITH_BOTH)
+    galaxy = dashboard.workspace.galaxy()
+    model = dashboard.workspace.tabs["galaxy"]._spectrum._sources[2]
+    assert model.data["wavelength"].dtype == np.float32
+    np.testing.assert_allclose(model.data["wavelength"], galaxy.spectrum.wavelength, rtol=1e-7)
+
+
+def test_sessions_of_open_pages_take_style_sheets_from_this_server(folder: Path) -> None:
+    from galam_explorer.app.layout import localise
+
+    document = Document()
+    Dashboard({"small": str(folder)}, {}).page().server_doc(document, location=False)
+    localise(document)
+    sheets = [one.url for one in document.select({"type": ImportedStyleSheet})]
+    assert sheets
+    assert not [url for url in sheets if url.startswith("http")]
 
 
 def test_models_on_offer(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class Dashboard:
         self._loop.add_callback(self._soon, change)
 
     def _soon(self, change: Callable[[], None]) -> None:
-        if self._doc.session_context is not None:  # The session has not ended meanwhile.
+        if self._doc is not None and self._doc.session_context is not None:
             self._doc.add_next_tick_callback(lambda: hold(change))
 
     def report(self, error: Exception) -> None:
@@ -148,6 +148,7 @@ class Dashboard:
     def close(self) -> None:
         """Let go of everything, when the session ends."""
         forget(self.state)
+        self._doc = None
         self.review.close()
         if self.workspace is not None:
             self.workspace.close()

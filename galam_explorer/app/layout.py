@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,11 +11,13 @@ from urllib.parse import parse_qsl
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.document import Document
+from panel.io.resources import get_dist_path, patch_model_css
 
 from galam_explorer.app.dashboard import Dashboard
 from galam_explorer.app.sources import model_sources, survey_sources
 
-__all__ = ["Dashboard", "Explorer", "build_app", "survey_sources"]
+__all__ = ["Dashboard", "Explorer", "build_app", "localise", "serve_app", "survey_sources"]
 
 _GONE = (
     "The server does not answer any more: nothing on this page will change. When it runs again, "
@@ -44,12 +47,36 @@ def build_app(survey: str | Path | None = None, model: str | Path | None = None)
         query,
         model_sources(None if model is None else str(model)),
     )
-    pn.config.exception_handler = dashboard.report
+    # A strong reference would keep every session that ever was.
+    alive = weakref.ref(dashboard)
+    pn.config.exception_handler = lambda error: _report(alive(), error)
     page = dashboard.page()
     pn.state.onload(dashboard.flush_messages)
     pn.state.onload(lambda: _warm(dashboard))
     pn.state.on_session_destroyed(lambda _context: dashboard.close())
     return page
+
+
+def localise(doc: Document) -> None:
+    """Take Panel's style sheets from this server and not from its CDN.
+
+    Panel does so for pages that it renders; a session that is made for a page that
+    is open already (it was away for long, the server was started again) gets none.
+    """
+    for root in doc.roots:
+        patch_model_css(root, dist_url=get_dist_path())
+
+
+def serve_app() -> None:
+    """What ``app.py`` and ``galam serve`` run for each session."""
+    build_app().servable()
+    if pn.state.curdoc is not None:
+        localise(pn.state.curdoc)
+
+
+def _report(dashboard: Dashboard | None, error: Exception) -> None:
+    if dashboard is not None:
+        dashboard.report(error)
 
 
 def _warm(dashboard: Dashboard) -> None:

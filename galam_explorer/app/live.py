@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import holoviews as hv
+import numpy as np
 import panel as pn
 from bokeh.plotting import figure as BokehFigure
 
@@ -21,6 +22,7 @@ DRAWING = threading.RLock()
 """Held while HoloViews elements are made or drawn: its option store is shared by threads."""
 
 
+_LONG = 500
 _HELD = threading.local()
 
 
@@ -53,6 +55,16 @@ def hold(change: Callable[[], None]) -> None:
             change()
     finally:
         _HELD.now = before
+
+
+def _lean(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns with long ones in single precision: a screen shows no more, the wire carries half."""
+    return {
+        name: values.astype(np.float32)
+        if isinstance(values, np.ndarray) and values.dtype == np.float64 and values.size > _LONG
+        else values
+        for name, values in columns.items()
+    }
 
 
 class LiveFigure:
@@ -118,7 +130,7 @@ class LiveFigure:
     def _update(self, sources: Sequence[Mapping[str, Any] | None], axes: Mapping[str, Any]) -> None:
         for source, columns in zip(self._sources, sources, strict=True):
             if columns is not None:
-                source.data = dict(columns)
+                source.data = _lean(columns)
         figure = self.figure
         if (limits := axes.get("limits")) and figure.tags != [list(limits)]:
             figure.tags = [list(limits)]

@@ -126,7 +126,7 @@ class ModelChoice(param.Parameterized):
 
         def failed(error: GalamError) -> None:
             if self.model_id == wanted:
-                self.param.update(model_problem=str(error), model_state="failed")
                 self.notify("error", error)
+                self.param.update(model_problem=str(error), model_state="failed")
 
         compute(self, "model", lambda: open_model(source), came, failed)

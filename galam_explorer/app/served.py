@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from galam_explorer.app.layout import build_app
+from galam_explorer.app.layout import serve_app
 
-build_app().servable()
+serve_app()

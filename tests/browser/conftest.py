@@ -141,7 +141,7 @@ class Visit:
 
     def tab(self, title: str) -> None:
         """Open a tab."""
-        heading = self.page.get_by_role("tab", name=title)
+        heading = self.page.get_by_role("tab", name=title, exact=True)
         if heading.get_attribute("aria-selected") != "true":
             heading.click()
         slug = next(slug for slug, name in TABS.items() if name == title)

@@ -21,6 +21,9 @@ from galam_explorer.app.theme import CSS
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy
 
+__all__ = ["View", "bar", "empty_card", "escape", "html_pane", "icon_button"]
+
+
 _TABLES = {
     "csv": ("csv", "text/csv"),
     "ecsv": ("ecsv", "text/plain"),
@@ -28,8 +31,6 @@ _TABLES = {
     "votable": ("vot", "application/x-votable+xml"),
 }
 """Ending and media type of exported tables."""
-
-__all__ = ["View", "bar", "empty_card", "escape", "html_pane", "icon_button"]
 
 
 def escape(value: object) -> str:

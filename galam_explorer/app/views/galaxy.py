@@ -278,11 +278,11 @@ class GalaxyView(View):
 
 
 _TOP = """
-:host { height: 256px !important; }
+:host { height: 270px !important; }
 @media (max-height: 820px) { :host { height: 212px !important; } }
 """
 _IMAGE = """
-:host { width: min(256px, 40%) !important; height: auto !important; aspect-ratio: 1;
+:host { width: min(270px, 40%) !important; height: auto !important; aspect-ratio: 1;
   flex: 0 0 auto !important; align-self: flex-start !important; min-height: 0 !important;
   border-radius: 8px; overflow: hidden; }
 @media (max-height: 820px) { :host { width: min(212px, 40%) !important; } }
