@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Explorer": "galam_explorer.app.layout",
+    "FetchConfig": "galam_explorer.config",
     "GalamError": "galam_explorer.errors",
     "LabelConfig": "galam_explorer.config",
     "NetworkConfig": "galam_explorer.config",
@@ -21,6 +22,8 @@ _PUBLIC = {
     "TrainConfig": "galam_explorer.config",
     "TrainingJob": "galam_explorer.train.jobs",
     "build_app": "galam_explorer.app.layout",
+    "fetch_galaxy": "galam_explorer.survey.sdss_fetch",
+    "fetch_survey": "galam_explorer.survey.sdss_fetch",
     "fit_batched": "galam_explorer.labels.batched",
     "fit_ppxf": "galam_explorer.labels",
     "label_survey": "galam_explorer.labels",
@@ -28,6 +31,7 @@ _PUBLIC = {
     "load_model": "galam_explorer.evaluate.predict",
     "load_prepared": "galam_explorer.preprocess",
     "load_survey": "galam_explorer.survey",
+    "make_report": "galam_explorer.evaluate.report",
     "prepare_cutout": "galam_explorer.preprocess",
     "prepare_spectrum": "galam_explorer.preprocess",
     "prepare_survey": "galam_explorer.preprocess",
