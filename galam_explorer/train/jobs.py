@@ -18,6 +18,8 @@ from galam_explorer.train.folder import ACTIVE, RunFolder, default_run_dir
 __all__ = ["TrainingJob", "list_runs", "read_choices", "run_status", "write_choices"]
 
 _POLL_SECONDS = 0.2
+# Trainings outlive the job objects that started them; kept here, they are reaped quietly.
+_started: list[subprocess.Popen] = []
 
 
 def run_status(folder: RunFolder) -> dict[str, Any]:
@@ -194,6 +196,7 @@ class TrainingJob:
                 )
         except OSError as error:
             raise storage_error(error, folder.path) from error
+        _started.append(process)
         before = folder.status()
         queued = {**before, "state": "queued", "message": "starting", "eta_s": None}
         if before.get("state") not in ACTIVE or before.get("pid") != process.pid:
@@ -271,4 +274,6 @@ class TrainingJob:
             if timeout is not None and time.monotonic() - began > timeout:
                 raise GalamError(f"still at work after {timeout:g} s", self.folder.path)
             time.sleep(_POLL_SECONDS)
+        if self._process is not None:
+            self._process.wait()
         return self.status()
