@@ -252,5 +252,8 @@ def _join(model: Model, survey: Survey, path: Path, parts: list[Path]) -> None:
         columns = [table.select([f"embedding_{kind}"]) for table in tables]
         _write(_embedding_path(path, kind), pa.concat_tables(columns).rename_columns(["embedding"]))
     names = [name for name in tables[0].column_names if not name.startswith("embedding_")]
-    joined = pa.concat_tables([table.select(names) for table in tables])
+    # A part whose galaxies all lack an input may have narrower numbers.
+    joined = pa.concat_tables(
+        [table.select(names) for table in tables], promote_options="permissive"
+    )
     _write(path, joined.replace_schema_metadata({_KEY: _mark(model, survey)}))
