@@ -94,7 +94,15 @@ class Dashboard:
 
     def _soon(self, change: Callable[[], None]) -> None:
         if self._doc is not None and self._doc.session_context is not None:
-            self._doc.add_next_tick_callback(lambda: hold(change))
+            self._doc.add_next_tick_callback(lambda: self._once_loaded(change))
+
+    @staticmethod
+    def _once_loaded(change: Callable[[], None]) -> None:
+        """Between a browser's asking for the page and its drawing it changes would be lost."""
+        if pn.state.loaded:
+            hold(change)
+        else:
+            pn.state.onload(lambda: hold(change))
 
     def report(self, error: Exception) -> None:
         """Tell the user what no view expected; the log has the traceback."""

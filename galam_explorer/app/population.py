@@ -71,15 +71,23 @@ class Population:
         return self.references[name][:, QUANTITY_COLUMNS.index(quantity)]
 
 
-def load_population(data: SurveyData, model: Any) -> Population:
+def load_population(data: SurveyData, model: Any, progress: Any = None) -> Population:
     """Predict the whole survey, or take what was predicted before.
+
+    Parameters
+    ----------
+    data : SurveyData
+    model : Model
+    progress : callable, optional
+        Called as ``progress(done, total)`` in galaxies.
 
     Raises
     ------
     GalamError
         If it cannot be predicted, or has neither labels nor truth.
     """
-    table = model.predict(data.survey)
+    # In this process: starting others from within a server takes longer than they save.
+    table = model.predict(data.survey, workers=1, progress=progress)
     labels, dispersion = _labels(data, model)
     references = {}
     columns = [f"true_{name}" for name in QUANTITY_COLUMNS]

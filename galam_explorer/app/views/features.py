@@ -163,7 +163,7 @@ class FeaturesView(View):
         compute(
             self.state,
             "survey features",
-            lambda: model.predict(survey),
+            lambda: model.predict(survey, workers=1),
             self._survey_came,
             self._survey_failed,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import holoviews as hv
@@ -46,6 +48,7 @@ class PopulationView(View):
         super().__init__(state, bridge)
         self._found: Population | None = None
         self._key: tuple[Any, ...] = ()
+        self._filling = False
         self._points: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         with DRAWING:
             blank = hv.Overlay([hv.Curve([])])
@@ -112,10 +115,27 @@ class PopulationView(View):
             self._busy.visible = True
             self._say("Predicting the survey", "Once for each survey and model; then it is kept.")
             data = state.data
-            compute(state, "population", lambda: load_population(data, model), self._came,
+            tell = self._teller(key)
+            compute(state, "population", lambda: load_population(data, model, tell), self._came,
                     self._failed)  # fmt: skip
         elif self._found is not None:
             self._mark()
+
+    def _teller(self, key: tuple[Any, ...]) -> Callable[[int, int], None]:
+        """Says how far the prediction is, from its thread, about once a second."""
+        last = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            if self._key == key and self._found is None:
+                self._say("Predicting the survey", f"{done:,} of {total:,} galaxies; kept then.")
+
+        def tell(done: int, total: int) -> None:
+            nonlocal last
+            if time.monotonic() - last > 1:
+                last = time.monotonic()
+                self.state.schedule(lambda: show(done, total))
+
+        return tell
 
     def _came(self, found: Population) -> None:
         self._found = found
@@ -126,6 +146,8 @@ class PopulationView(View):
         sets[f"all ({sum(counts.values()):,})"] = "all"
         first = "m4" if "m4" in found.predictors else found.predictors[0]
         against = {_REFERENCES[name]: name for name in found.references}
+        # One drawing for all of them.
+        self._filling = True
         for widget, options, value in (
             (self._model, known, first),
             (self._against, against, next(iter(against.values()))),
@@ -133,6 +155,7 @@ class PopulationView(View):
         ):
             keep = widget.value if widget.value in options.values() else value
             widget.param.update(options=options, value=keep)
+        self._filling = False
         self._cover.visible = False
         self._draw()
 
@@ -213,7 +236,8 @@ class PopulationView(View):
         )  # fmt: skip
 
     def _draw(self) -> None:
-        if self._found is None or not (self._model.value and self._against.value):
+        chosen = self._model.value and self._against.value
+        if self._found is None or self._filling or not chosen:
             return
         with DRAWING:
             for place, element in self._elements().items():
