@@ -7,6 +7,11 @@ import pytest
 
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.domain import OUTSIDE, Domain, fit_domain
+from galam_explorer.evaluate.domain_image import (
+    ImageDomain,
+    fit_image_domain,
+    pixel_statistics,
+)
 
 WIDTH = 200
 
@@ -90,3 +95,50 @@ def test_neighbours_in_the_embedding_are_alike(domain: Domain) -> None:
     nearly = galaxies[:40] + rng.normal(0, 0.02, (40, WIDTH))
     distance = np.linalg.norm(domain.embed(nearly)[:, None] - domain.embed(galaxies)[None], axis=2)
     assert np.mean(distance.argmin(axis=1) == np.arange(40)) > 0.9
+
+
+def galaxies(rng: np.random.Generator, n: int, tint: tuple[float, ...] = (1, 1, 1)) -> np.ndarray:
+    """Masked round galaxies of various colours and brightness, uint8 (n, 128, 128, 3)."""
+    y, x = np.mgrid[:128, :128] - 63.5
+    r = np.hypot(x, y)
+    made = np.zeros((n, 128, 128, 3))
+    for row in range(n):
+        light = rng.uniform(80, 200) * np.exp(-r / rng.uniform(12, 25))
+        colour = np.array([1.0, rng.uniform(0.75, 0.95), rng.uniform(0.5, 0.8)]) * tint
+        noisy = light[..., None] * colour + rng.normal(6, 2, (128, 128, 3))
+        made[row] = noisy * (r < rng.uniform(45, 62))[..., None]
+    return np.clip(made, 0, 255).astype(np.uint8)
+
+
+def test_pixel_statistics_are_what_they_say() -> None:
+    image = np.zeros((1, 128, 128, 3), np.uint8)
+    image[0, 32:96, 32:96] = (98, 48, 23)
+    image[0, 32:48, 32:96] = (198, 98, 48)  # the brightest quarter
+    made = pixel_statistics(np.concatenate([image, np.zeros_like(image)]))
+    bright, faint = (np.log([200, 100, 50]), np.log([100, 50, 25]))
+    wanted = [bright[0] - bright[1], faint[0] - faint[1], bright[1] - bright[2]]
+    wanted += [faint[1] - faint[2], np.log(344 / 3 + 2), np.log(169 / 3 + 2), 0.25]
+    np.testing.assert_allclose(made[0], wanted, rtol=1e-5)
+    assert np.isnan(made[1]).all()
+
+
+def test_another_camera_is_outside_even_with_ordinary_features() -> None:
+    rng = np.random.default_rng(9)
+    sets = [(cloud(rng, n), galaxies(rng, n)) for n in (400, 300, 300)]
+    train, valid = ((one, pixel_statistics(images)) for one, images in sets[:2])
+    found = fit_image_domain(train, valid)
+    features, images = sets[2]
+    alike = found.score(features, images)
+    assert np.mean(alike > OUTSIDE) < 0.05
+    assert np.mean(alike < 0.5) == pytest.approx(0.5, abs=0.12)
+    strange = found.score(features, galaxies(rng, 300, (0.5, 1.0, 1.6)))
+    assert np.mean(strange > OUTSIDE) > 0.9
+    far = found.score(3 * features, images)
+    assert np.mean(far > OUTSIDE) > 0.9
+    missing = features.copy()
+    missing[0] = np.nan
+    assert np.isnan(found.score(missing, images)).sum() == 1
+    back = ImageDomain.from_tensors(found.tensors())
+    np.testing.assert_array_equal(back.score(features, images), alike)
+    old = ImageDomain.from_tensors(found.features.tensors("image"))
+    np.testing.assert_array_equal(old.score(features, images), found.features.score(features))

@@ -20,6 +20,7 @@ from galam_explorer.evaluate.calibration import (
     fit_calibration,
 )
 from galam_explorer.evaluate.domain import fit_domain
+from galam_explorer.evaluate.domain_image import fit_image_domain, pixel_statistics
 from galam_explorer.evaluate.metrics_features import r2_per_feature
 from galam_explorer.evaluate.model import BATCH, Model
 from galam_explorer.evaluate.predict import from_files, model_folder
@@ -226,6 +227,7 @@ def _run(
             if found is None:
                 found = np.full((len(inputs), 1024), np.nan, np.float32)
             features.setdefault(kind, []).append(found)
+        features.setdefault("pixels", []).append(pixel_statistics(inputs.images))
         report(len(inputs))
     joined = ({k: np.concatenate(v) for k, v in one.items()} for one in (mean, spread, features))
     return _Run(reference_labels(survey, files)[rows], noise[rows], *joined)
@@ -270,11 +272,14 @@ def _finite(features: np.ndarray) -> np.ndarray:
 def _statistics(train: _Run, validation: _Run) -> dict[str, torch.Tensor]:
     """Domains of spectra and images, and the R² of each simulated feature."""
     found: dict[str, np.ndarray] = {}
-    for kind, name in (("spectrum", "real"), ("image", "image")):
-        if name in train.features and name in validation.features:
-            domain = fit_domain(_finite(train.features[name]), _finite(validation.features[name]))
-            if domain is not None:
-                found |= domain.tensors(kind)
+    spectrum = fit_domain(*(_finite(one.features["real"]) for one in (train, validation)))
+    image = fit_image_domain(
+        *((one.features["image"], one.features["pixels"]) for one in (train, validation))
+    )
+    if spectrum is not None:
+        found |= spectrum.tensors("spectrum")
+    if image is not None:
+        found |= image.tensors()
     if {"real", "simulated"} <= set(validation.features):
         real, simulated = (validation.features[name] for name in ("real", "simulated"))
         both = np.isfinite(real[:, 0]) & np.isfinite(simulated[:, 0])

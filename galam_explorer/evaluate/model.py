@@ -15,6 +15,7 @@ from galam_explorer.config import NetworkConfig, PreprocessConfig
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.calibration import Calibration
 from galam_explorer.evaluate.domain import Domain
+from galam_explorer.evaluate.domain_image import ImageDomain
 from galam_explorer.evaluate.metrics_features import r2_per_galaxy
 from galam_explorer.evaluate.predict_forward import Raw, predictors_of, run_networks
 from galam_explorer.evaluate.predict_inputs import (
@@ -122,7 +123,10 @@ class Model:
         self.predictors = predictors_of(self.networks)
         fields = info.get("calibration")
         self.calibration = None if fields is None else Calibration.from_json(fields, self.path)
-        found = {name: Domain.from_tensors(name, statistics) for name in ("spectrum", "image")}
+        found = {
+            "spectrum": Domain.from_tensors("spectrum", statistics),
+            "image": ImageDomain.from_tensors(statistics),
+        }
         self.domains = {name: one for name, one in found.items() if one is not None}
         self.mean_features = statistics.get("mean_features")
         self.feature_r2 = statistics.get("feature_r2")

@@ -8,6 +8,7 @@ import numpy as np
 
 from galam_explorer.evaluate.calibration import LEVELS, TARGETS, Calibration
 from galam_explorer.evaluate.domain import OUTSIDE, Domain
+from galam_explorer.evaluate.domain_image import ImageDomain
 from galam_explorer.evaluate.metrics_features import r2_per_galaxy
 from galam_explorer.evaluate.predict_forward import Raw
 from galam_explorer.evaluate.predict_inputs import Inputs
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 Columns = dict[str, np.ndarray]
+Domains = Mapping[str, Domain | ImageDomain]
 _NOT_FINITE = "the network gave no finite number"
 
 
@@ -29,7 +31,7 @@ def prediction_columns(
     raw: Raw,
     inputs: Inputs,
     calibration: Calibration | None,
-    domains: Mapping[str, Domain],
+    domains: Domains,
     mean_features: np.ndarray | None,
 ) -> Columns:
     """Everything that the table of predictions says of a batch.
@@ -40,8 +42,8 @@ def prediction_columns(
     inputs : Inputs
     calibration : Calibration, optional
         Without it intervals are NaN.
-    domains : mapping of str to Domain
-        ``spectrum`` (M1's features) and ``image`` (M3's); scores without are NaN.
+    domains : mapping of str to Domain or ImageDomain
+        ``spectrum`` and ``image``; scores without are NaN.
     mean_features : ndarray, shape (1024,), optional
         Mean normalised M1 features of training galaxies.
 
@@ -53,7 +55,7 @@ def prediction_columns(
         ``m2_r2`` and ``m2_r2_mean``.
     """
     columns: Columns = {"id": np.asarray(inputs.ids, dtype=object)}
-    scores = _scores(raw, domains)
+    scores = _scores(raw, inputs, domains)
     for name, mean in raw.mean.items():
         columns[f"{name}_status"] = _status(name, inputs, mean)
         columns |= interval_columns(name, mean, raw.spread[name], inputs.sn_r, calibration)
@@ -108,13 +110,13 @@ def calibration_variables(mean: np.ndarray, sn_r: np.ndarray) -> Columns:
     return known | {target: mean[:, column] for column, target in enumerate(TARGETS)}
 
 
-def _scores(raw: Raw, domains: Mapping[str, Domain]) -> Columns:
-    features = {"spectrum": raw.real, "image": raw.image}
-    return {
-        name: domains[name].score(values)
-        for name, values in features.items()
-        if values is not None and name in domains
-    }
+def _scores(raw: Raw, inputs: Inputs, domains: Domains) -> Columns:
+    scores: Columns = {}
+    if raw.real is not None and (spectrum := domains.get("spectrum")) is not None:
+        scores["spectrum"] = spectrum.score(raw.real)
+    if raw.image is not None and (image := domains.get("image")) is not None:
+        scores["image"] = image.score(raw.image, inputs.images)
+    return scores
 
 
 def _score_of(name: str, scores: Mapping[str, np.ndarray], count: int) -> np.ndarray:

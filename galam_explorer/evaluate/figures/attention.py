@@ -10,12 +10,11 @@ from bokeh.palettes import Inferno256, RdBu11
 
 from galam_explorer.evaluate.explain import AttentionMaps, TokenAblation, rank_correlation
 from galam_explorer.evaluate.figures.cutout import (
-    image_axes,
     image_options,
     rgb_layer,
     rgb_source,
 )
-from galam_explorer.evaluate.figures.style import font_sizes, style_for, toolbox
+from galam_explorer.evaluate.figures.style import equal_aspect, font_sizes, style_for, toolbox
 
 __all__ = [
     "QUANTITIES",
@@ -110,7 +109,7 @@ def attention_sources(
     """Columns of the Bokeh sources of `attention_figure`, and its axes; same parameters."""
     values = choose_map(maps, head, query)
     picture = _blended(maps, values, signed=False)
-    return [rgb_source(picture), _cells(maps, values, ablation)], image_axes(picture.shape[:2])
+    return [rgb_source(picture), _cells(maps, values, ablation)], {"limits": _around(maps)}
 
 
 def attention_figure(
@@ -146,7 +145,7 @@ def ablation_sources(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Columns of the Bokeh sources of `ablation_figure`, and its axes; same parameters."""
     picture = _blended(maps, ablation.change[..., _TARGETS.index(target)], signed=True)
-    return [rgb_source(picture), _cells(maps, maps.mean, ablation)], image_axes(picture.shape[:2])
+    return [rgb_source(picture), _cells(maps, maps.mean, ablation)], {"limits": _around(maps)}
 
 
 def ablation_figure(
@@ -183,9 +182,21 @@ def _over_cutout(
         tools=["hover"],
         hover_tooltips=_HOVER,
     )
+    limits = _around(maps)
+    options = image_options(picture.shape[:2])
+    options |= {"xlim": limits[:2], "ylim": limits[2:]}
+    options["hooks"] = [equal_aspect(limits), *options["hooks"][1:]]
     return hv.Overlay([rgb_layer(picture), outlines]).opts(
-        hv.opts.Overlay(**image_options(picture.shape[:2]), title=title, show_legend=False)
+        hv.opts.Overlay(**options, title=title, show_legend=False)
     )
+
+
+def _around(maps: AttentionMaps) -> tuple[float, float, float, float]:
+    """Limits that show the crop and a quarter of its size around it."""
+    y0, y1, x0, x1 = (edge * _ZOOM for edge in maps.crop_box)
+    height, half = maps.cutout.shape[0] * _ZOOM, 0.75 * max(y1 - y0, x1 - x0)
+    x, y = 0.5 * (x0 + x1) - 0.5, height - 0.5 * (y0 + y1) - 0.5
+    return x - half, x + half, y - half, y + half
 
 
 def trade_sources(
