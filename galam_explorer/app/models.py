@@ -57,12 +57,15 @@ class ModelChoice(param.Parameterized):
     model_id = param.String(default="", doc="Name of the chosen model; empty for none.")
     model = param.Parameter(default=None, doc="The loaded model; None until it is there.")
     model_state = param.Selector(
-        default="none", objects=["none", "waiting", "loading", "ready", "failed"],
+        per_instance=False, default="none", objects=["none", "waiting", "loading", "ready", "failed"],
         doc="How far the chosen model is.",
     )  # fmt: skip
     model_problem = param.String(default="", doc="Why the model is not there.")
     residual_model = param.Selector(
-        default="m4", objects=["m1", "m3", "m4", "m4_real"], doc="Whose residuals are shown."
+        per_instance=False,
+        default="m4",
+        objects=["m1", "m3", "m4", "m4_real"],
+        doc="Whose residuals are shown.",
     )
 
     _given: Mapping[str, Any] = MappingProxyType({})

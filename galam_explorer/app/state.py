@@ -51,13 +51,17 @@ class ExplorerState(ModelChoice):
     survey_id = param.String(default="", doc="Short name of the open survey.")
     galaxy_id = param.String(default="", doc="The chosen galaxy; empty in an empty survey.")
     cohort: list[str] = param.List(default=[], item_type=str, doc="The chosen set of ids.")
-    tab = param.Selector(default="galaxy", objects=list(TABS), doc="The open tab.")
+    tab = param.Selector(
+        per_instance=False, default="galaxy", objects=list(TABS), doc="The open tab."
+    )
     color_by = param.String(default="z", doc="What the sky map is coloured by.")
     rest_frame = param.Boolean(default=False, doc="Wavelengths in the galaxy's frame.")
     show_mask = param.Boolean(default=False, doc="Show what the mask keeps.")
     zoomed = param.Boolean(default=False, doc="Tangent view about the galaxy.")
     centre = param.Number(default=180.0, bounds=(0.0, 360.0), doc="RA in the map's middle, °.")
-    theme = param.Selector(default="light", objects=["light", "dark"], doc="Page colours.")
+    theme = param.Selector(
+        per_instance=False, default="light", objects=["light", "dark"], doc="Page colours."
+    )
     config = param.ClassSelector(class_=PreprocessConfig, doc="Preprocessing parameters.")
     lesson = param.String(default="", doc="Slug of the running lesson; empty for none.")
     lesson_step = param.Integer(default=0, bounds=(0, None), doc="Its step, from 0.")

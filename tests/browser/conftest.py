@@ -104,7 +104,7 @@ def server(
     process.wait(timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     found = find_browser()
     if found is None:

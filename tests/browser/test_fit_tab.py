@@ -35,7 +35,10 @@ def test_a_fit_arrives_and_the_next_galaxy_says_why_it_has_none(fresh: Visit) ->
     assert np.isfinite(np.array(spectrum["y"], float)).all()
     assert len(fresh.columns("fit-draws", 0)["x"]) == 50
     assert sum(fresh.columns("fit-weights", 0)["share"]) == pytest.approx(1)
-    assert "simulated truth" in page.locator(".badge.simulated", has_text="log age").inner_text()
+    assert (
+        "simulated truth"
+        in page.locator(".badge.simulated", has_text="simulated truth").inner_text()
+    )
     page.get_by_role("button", name="Next galaxy").click()
     page.wait_for_selector(f'[data-for="{small.IMAGE_ONLY}"]')
     page.wait_for_selector("text=Image only: age and metallicity")
@@ -52,7 +55,7 @@ def test_fit_now_and_the_table_of_the_fit(fresh: Visit) -> None:
     menu = page.get_by_role("button", name="Export")
     menu.last.click()
     with page.expect_download(timeout=30_000) as found:
-        page.get_by_role("menuitem", name="CSV table").click()
+        page.get_by_role("menuitem", name="CSV table", exact=True).click()
     table = pd.read_csv(io.BytesIO(Path(found.value.path()).read_bytes()))
     assert found.value.suggested_filename == f"fit-{small.WITH_BOTH}.csv"
     np.testing.assert_allclose(table["best_fit"], drawn["y"], rtol=1e-6)
