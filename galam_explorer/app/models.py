@@ -57,7 +57,9 @@ class ModelChoice(param.Parameterized):
     model_id = param.String(default="", doc="Name of the chosen model; empty for none.")
     model = param.Parameter(default=None, doc="The loaded model; None until it is there.")
     model_state = param.Selector(
-        per_instance=False, default="none", objects=["none", "waiting", "loading", "ready", "failed"],
+        per_instance=False,
+        default="none",
+        objects=["none", "waiting", "loading", "ready", "failed"],
         doc="How far the chosen model is.",
     )  # fmt: skip
     model_problem = param.String(default="", doc="Why the model is not there.")
