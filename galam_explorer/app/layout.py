@@ -38,7 +38,7 @@ def build_app(survey: str | Path | None = None, model: str | Path | None = None)
         ``"demo"`` or a folder with a model or a run; by default what
         GALAM_MODEL names, or the released demo model.
     """
-    pn.extension("tabulator", "filedropper", notifications=True)
+    pn.extension("tabulator", "filedropper", notifications=True, disconnect_notification=_GONE)
     pn.config.respect_explicit_sizing = True
     location = pn.state.location
     query = dict(parse_qsl((location.search or "").lstrip("?"))) if location else {}
