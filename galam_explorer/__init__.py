@@ -29,6 +29,7 @@ _PUBLIC = {
     "label_survey": "galam_explorer.labels",
     "load_labels": "galam_explorer.labels",
     "load_model": "galam_explorer.evaluate.predict",
+    "load_plugin": "galam_explorer.plugins",
     "load_prepared": "galam_explorer.preprocess",
     "load_survey": "galam_explorer.survey",
     "make_report": "galam_explorer.evaluate.report",

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from galam_explorer.config.base import Config
+from galam_explorer.config.presets import NETWORKS, base_of, preset_names
 
 __all__ = ["BANDS", "NETWORKS", "NetworkConfig"]
 
-PRESETS = ("compact", "paper")
 BANDS = ("g", "r", "i", "gr", "gi", "ri", "gri")
 """Choices of bands (paper Table A.1)."""
-NETWORKS = ("m1", "m2", "m3", "m4", "m4_real", "image_only")
-"""M1 to M4; M4 trained on M1's features; one image network as large as M2, M3 and M4."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +20,10 @@ class NetworkConfig(Config):
 
     Parameters
     ----------
-    preset : {"compact", "paper"}
+    preset : {"compact", "paper"} or a plugin's
         ``paper``: the published layers exactly. ``compact``: the same inputs,
-        1024 features and roles, sized for a 2-core machine.
+        1024 features and roles, sized for a 2-core machine. Others are there once
+        `galam_explorer.load_plugin` has loaded the plugin that brings them.
     attention : {"tokens", "single"}
         ``tokens``: queries are groups of M2's features, keys and values M3's 8×8
         spatial tokens. ``single``: one token each as published, whose weights are 1
@@ -53,10 +52,14 @@ class NetworkConfig(Config):
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        self.require(self.preset in PRESETS, "preset", f"one of {', '.join(PRESETS)}")
+        self.require(
+            self.preset in preset_names(),
+            "preset",
+            f"one of {', '.join(preset_names())}, or of a plugin that is loaded (--plugin)",
+        )
         self.require(self.attention in ("tokens", "single"), "attention", "'tokens' or 'single'")
         self.require(
-            self.preset == "compact" or self.attention == "single",
+            self.base == "compact" or self.attention == "single",
             "attention",
             "'single' in the paper preset (use NetworkConfig.paper())",
         )
@@ -75,7 +78,13 @@ class NetworkConfig(Config):
     @classmethod
     def named(cls, preset: str, **changes: Any) -> Self:
         """The default choices of a preset."""
-        return cls.paper(**changes) if preset == "paper" else cls(preset=preset, **changes)
+        chosen = {"preset": preset, **changes}
+        return cls.paper(**chosen) if base_of(preset) == "paper" else cls(**chosen)
+
+    @property
+    def base(self) -> str:
+        """``compact`` or ``paper``: the preset, or the one that a plugin's is based on."""
+        return base_of(self.preset)
 
     @property
     def channels(self) -> tuple[int, ...]:

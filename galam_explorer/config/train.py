@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from galam_explorer.config.base import Config
-from galam_explorer.config.network import NETWORKS
+from galam_explorer.config.presets import NETWORKS, base_of
 
 __all__ = ["TrainConfig"]
 
@@ -140,7 +140,7 @@ class TrainConfig(Config):
     @classmethod
     def named(cls, preset: str, **changes: Any) -> Self:
         """The default choices that go with a preset of the networks."""
-        return cls.paper(**changes) if preset == "paper" else cls(**changes)
+        return cls.paper(**changes) if base_of(preset) == "paper" else cls(**changes)
 
     def epochs_of(self, stage: str) -> int:
         """Most epochs of a stage."""

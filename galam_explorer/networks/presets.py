@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import nn
 
 from galam_explorer.config import NetworkConfig
@@ -13,7 +16,9 @@ from galam_explorer.networks.m3_image import CompactM3, PaperM3
 from galam_explorer.networks.m4_fusion import CompactM4, PaperM4
 from galam_explorer.networks.output import N_FEATURES
 
-__all__ = ["build_network", "count_parameters"]
+__all__ = ["BUILDERS", "Builder", "build_network", "count_parameters"]
+
+Builder = Callable[[NetworkConfig], Network]
 
 
 def build_network(stage: str, config: NetworkConfig) -> Network:
@@ -31,7 +36,7 @@ def build_network(stage: str, config: NetworkConfig) -> Network:
     KeyError
         For any other stage; configurations check theirs.
     """
-    return _BUILDERS[config.preset][stage](config)
+    return _builder(config, stage)(config)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -39,19 +44,34 @@ def count_parameters(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
 
 
+def _builder(config: NetworkConfig, stage: str) -> Builder:
+    """A plugin's own network, or the one of the preset that it is based on."""
+    own = BUILDERS.get(config.preset, {})
+    return own[stage] if stage in own else BUILDERS[config.base][stage]
+
+
 def _compact_m4(config: NetworkConfig) -> CompactM4:
     if config.attention == "single":
         return CompactM4(config, N_FEATURES, 1)
+    if "m3" in BUILDERS[config.preset] and config.preset != config.base:
+        return CompactM4(config, _token_width(config), 64)
     return CompactM4(config, CompactM3(config).trunk.channels, 64)
+
+
+def _token_width(config: NetworkConfig) -> int:
+    """Numbers in a token of a plugin's M3, found by asking it."""
+    image = torch.zeros(1, len(config.channels), config.resolution, config.resolution)
+    with torch.inference_mode():
+        return int(build_network("m3", config).eval()(image).tokens.shape[-1])
 
 
 def _image_only(config: NetworkConfig) -> Network:
     total = sum(count_parameters(build_network(stage, config)) for stage in ("m2", "m3", "m4"))
-    rival = PaperImageOnly if config.preset == "paper" else CompactImageOnly
+    rival = PaperImageOnly if config.base == "paper" else CompactImageOnly
     return rival(config, total)
 
 
-_BUILDERS = {
+BUILDERS: dict[str, dict[str, Builder]] = {
     "compact": {
         "m1": CompactM1,
         "m2": CompactM2,

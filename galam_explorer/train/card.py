@@ -29,7 +29,7 @@ def model_card(info: Mapping[str, Any]) -> str:
         "",
         f"- model {info.get('hash', '')}, made {info.get('created', '')}",
         f"- networks: `{network['preset']}`, bands {network['bands']}, "
-        f"{network['resolution']} px, attention over {network['attention']}",
+        f"{network['resolution']} px, attention over {network['attention']}{_plugin(info)}",
         f"- training survey: {survey.get('name', 'unknown')} ({survey.get('kind', 'unknown')}), "
         f"fingerprint {survey.get('fingerprint', 'unknown')}",
         f"- seed {train['seed']}, split seed {train['split_seed']}, at most {train['epochs']} "
@@ -51,6 +51,11 @@ def model_card(info: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _plugin(info: Mapping[str, Any]) -> str:
+    name = info.get("plugin")
+    return f"; they come from the plugin `{name}`, which loading needs" if name else ""
 
 
 def _metrics(metrics: Any) -> list[str]:

@@ -223,7 +223,7 @@ def _recipe(shop: Workshop, stage: str, steps: int) -> Recipe:
         steps=steps,
         weight_decay=train.weight_decay,
         loss=train.loss,
-        clip=_CLIP if shop.network.preset == "compact" else 0.0,
+        clip=_CLIP if shop.network.base == "compact" else 0.0,
     )
 
 
@@ -233,7 +233,7 @@ def _trainer(shop: Workshop, epochs: int, callbacks: list[Any]) -> Any:
     train = shop.train
     several = train.devices * train.num_nodes > 1
     # Networks with a spread do not use it under the mean square error.
-    unused = train.loss == "mse" and shop.network.preset != "paper"
+    unused = train.loss == "mse" and shop.network.base != "paper"
     strategy = "ddp_find_unused_parameters_true" if unused else "ddp"
     return Trainer(
         accelerator="gpu" if shop.device == "cuda" else shop.device,

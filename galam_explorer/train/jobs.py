@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from galam_explorer.config import LabelConfig, NetworkConfig, PreprocessConfig, TrainConfig
 from galam_explorer.errors import GalamError
+from galam_explorer.plugins import plugin_sources, require_plugin
 from galam_explorer.survey.atomic import storage_error, write_text
 from galam_explorer.survey.store import Survey
 from galam_explorer.train.folder import ACTIVE, RunFolder, default_run_dir
@@ -104,6 +105,11 @@ def read_choices(path: Path) -> dict[str, Any]:
         raise GalamError(f"these are no choices of a training ({error})", path) from error
 
 
+def _plugins(preset: str) -> list[str]:
+    """Options that name the plugin of a preset, which the other process has to load too."""
+    return [part for source in plugin_sources(preset) for part in ("--plugin", source)]
+
+
 class TrainingJob:
     """A training in another process, seen through its run folder.
 
@@ -166,7 +172,7 @@ class TrainingJob:
         choices = folder.path / "choices.json"
         write_choices(choices, network, train, preprocess, label, lr_grid)
         arguments = [str(path), "--choices", str(choices), "--run", str(folder.path)]
-        return cls._spawn(folder, arguments)
+        return cls._spawn(folder, [*arguments, *_plugins(network.preset)])
 
     @classmethod
     def attach(cls, run_dir: str | Path) -> Self:
@@ -244,16 +250,18 @@ class TrainingJob:
         Raises
         ------
         GalamError
-            If the run never began.
+            If the run never began, or needs a plugin that is not loaded.
         """
         self.folder.ask("run")
         if self.folder.alive() or self.status().get("state") == "done":
             return
         if self._process is not None:
             self._process.wait()
-        survey = self.folder.info()["survey"]["path"]
+        info = self.folder.info()
+        require_plugin(info, self.folder.path)
+        arguments = [info["survey"]["path"], "--resume", str(self.folder.path)]
         self._process = self._spawn(
-            self.folder, [survey, "--resume", str(self.folder.path)]
+            self.folder, [*arguments, *_plugins(info["network"]["preset"])]
         )._process
 
     def wait(self, timeout: float | None = None) -> dict[str, Any]:

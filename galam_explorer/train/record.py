@@ -14,6 +14,7 @@ from typing import Any
 from galam_explorer import __version__
 from galam_explorer.config import NetworkConfig, TrainConfig
 from galam_explorer.errors import GalamError
+from galam_explorer.plugins import plugin_of
 from galam_explorer.survey.store import Survey
 from galam_explorer.train.data import TARGETS, LabelScaling, TrainingData
 
@@ -45,6 +46,7 @@ def describe_run(
             "provenance": survey.provenance,
         },
         "network": asdict(network),
+        "plugin": plugin_of(network.preset),
         "train": asdict(train),
         "preprocess": asdict(data.preprocess),
         "label": None if data.label is None else asdict(data.label),
@@ -83,6 +85,7 @@ def describe_model(
     return {
         "name": info["name"],
         "network": info["network"],
+        "plugin": info.get("plugin"),
         "train": json.loads(train.to_json()),
         "preprocess": info["preprocess"],
         "label": info["label"],

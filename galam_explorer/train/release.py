@@ -24,6 +24,7 @@ from torch import Tensor
 
 from galam_explorer.config import LabelConfig, NetworkConfig, PreprocessConfig, TrainConfig
 from galam_explorer.errors import GalamError
+from galam_explorer.plugins import require_plugin
 from galam_explorer.survey.atomic import write_text
 from galam_explorer.train.card import model_card
 from galam_explorer.train.checkpoint import read_tensors, sha256, tensors_to_bytes, write_bytes
@@ -201,11 +202,12 @@ def read_model_folder(path: str | Path) -> ModelFiles:
     Raises
     ------
     GalamError
-        If it is no model folder, was written by a newer version, or a file is
-        missing or has changed.
+        If it is no model folder, was written by a newer version, needs a plugin that
+        is not loaded, or a file is missing or has changed.
     """
     path = Path(path)
     info = _read_info(path)
+    require_plugin(info, path)
     try:
         weights = {
             stage: {

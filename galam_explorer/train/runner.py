@@ -13,6 +13,7 @@ import torch
 
 from galam_explorer.config import LabelConfig, NetworkConfig, PreprocessConfig, TrainConfig
 from galam_explorer.errors import GalamError
+from galam_explorer.networks import check_networks
 from galam_explorer.survey.store import Survey
 from galam_explorer.train.data import LabelScaling, TrainingData, load_training_data, stage_rows
 from galam_explorer.train.device import process_rank, resolve_device, use_bf16
@@ -81,6 +82,7 @@ def train_run(
     """
     network, train = network or NetworkConfig(), train or TrainConfig()
     check_stages(train.stages)
+    check_networks(network)
     device, rank = resolve_device(train), process_rank(train)
     run_dir = (
         run_dir or os.environ.get(_SAME_FOLDER) or default_run_dir(survey.name, network, train)

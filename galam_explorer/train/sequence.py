@@ -106,7 +106,7 @@ def _fusion_loss(fit: Fit, network: JointNetwork, data: StageData) -> float:
 
     found = infer(network, data, rows, keep, shop.device, shop.bf16)[rows]
     network.to("cpu")
-    spread = None if shop.network.preset == "paper" else found[:, 2:]
+    spread = None if shop.network.base == "paper" else found[:, 2:]
     output = Output(found[:, :2], spread)
     loss = float(label_loss(output, data.targets[rows, :2], shop.train.loss))
     return loss if math.isfinite(loss) else math.inf

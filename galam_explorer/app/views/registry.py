@@ -30,6 +30,11 @@ A view
     - with ``needs_model``, is built only once ``state.model`` is there; the
       page shows why it is not.
 
+**To add a tab from outside** the package do the same in a module of your own, and
+call `register_view` there. The module is a plugin: the dashboard shows its tab
+when it is named (``galam serve --plugin FILE``, GALAM_PLUGINS, or
+`galam_explorer.load_plugin` before `Explorer`); docs/add-a-view.md has an example.
+
 Whatever a view raises while it is built or drawn becomes a card with the
 message in its place, and a toast: never a blank tab.
 
@@ -41,13 +46,16 @@ state that other views share.
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["PLANNED", "TABS", "TabSpec", "tab_titles"]
+from galam_explorer.errors import GalamError
+
+__all__ = ["PLANNED", "TABS", "TabSpec", "register_view", "tab_titles"]
 
 _VIEWS = "galam_explorer.app.views"
 
@@ -84,7 +92,9 @@ class TabSpec:
     @property
     def exists(self) -> bool:
         """Whether the view's module is installed (it is not imported)."""
-        return find_spec(self.where.split(":")[0]) is not None
+        module = self.where.split(":")[0]
+        # A plugin that is a single file is loaded, but cannot be found by its name.
+        return module in sys.modules or find_spec(module) is not None
 
 
 PLANNED: tuple[TabSpec, ...] = (
@@ -103,7 +113,58 @@ PLANNED: tuple[TabSpec, ...] = (
 TABS: tuple[TabSpec, ...] = tuple(tab for tab in PLANNED if tab.exists)
 
 
-@cache
+_TITLES: dict[str, str] = {tab.slug: tab.title for tab in TABS}
+
+
 def tab_titles() -> dict[str, str]:
-    """Slug to heading."""
-    return {tab.slug: tab.title for tab in TABS}
+    """Slug to heading; always the same mapping, which `register_view` adds to."""
+    return _TITLES
+
+
+def register_view(spec: TabSpec, after: str = "") -> None:
+    """Add a tab to pages that are opened from now on.
+
+    Parameters
+    ----------
+    spec : TabSpec
+        ``where`` is usually ``f"{__name__}:MyView"``; the class is looked up when the
+        tab is first opened. A plugin may register its own tab again.
+    after : str
+        Slug of the tab that it stands behind; by default it is the last.
+
+    Raises
+    ------
+    GalamError
+        On a slug that is not allowed or taken, no title, a module that is not there, or
+        an unknown `after`.
+    """
+    global TABS
+    _check_spec(spec)
+    others = [tab for tab in TABS if tab.slug != spec.slug]
+    order = [tab.slug for tab in others]
+    if after and after not in order:
+        raise GalamError(f"there is no tab {after!r} to stand behind", spec.slug)
+    place = order.index(after) + 1 if after else len(others)
+    TABS = (*others[:place], spec, *others[place:])
+    _TITLES.clear()
+    _TITLES.update({tab.slug: tab.title for tab in TABS})
+    # The state lists the tabs that a page may open.
+    from galam_explorer.app.state import ExplorerState
+
+    ExplorerState.param.tab.objects = list(_TITLES)
+
+
+def _check_spec(spec: TabSpec) -> None:
+    """Raise `GalamError` unless a tab may be added."""
+    module, _, name = spec.where.partition(":")
+    where = f"the view {spec.slug!r} of {module}"
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", spec.slug):
+        raise GalamError("its slug has other than small letters, digits, hyphens", where)
+    if not spec.title.strip() or not name.isidentifier():
+        raise GalamError("it needs a title, and MODULE:CLASS", where)
+    known = {tab.slug: tab for tab in (*PLANNED, *TABS)}
+    owner = known[spec.slug].where.partition(":")[0] if spec.slug in known else module
+    if owner != module:
+        raise GalamError(f"there is a tab of this slug already ({owner})", where, "rename it")
+    if not spec.exists:
+        raise GalamError("there is no such module", where)
