@@ -17,7 +17,7 @@ from galam_explorer.app.data import SurveyData
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy, Prediction, StellarPopulation
 
-__all__ = ["Judgement", "judge", "known_judgement", "truth_of"]
+__all__ = ["Judgement", "judge", "judgement_of", "known_judgement", "truth_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +84,11 @@ def _judge(data: SurveyData, galaxy: Galaxy, model: Any) -> Judgement:
         return Judgement(galaxy.id, {}, population, problem=str(error))
 
 
+def judgement_of(data: SurveyData, galaxy: Galaxy, model: Any) -> Judgement:
+    """The judgement, made now or before; for work that is off the page's thread already."""
+    return data.judged.get(_key(galaxy.id, model), lambda: _judge(data, galaxy, model))
+
+
 def judge(state: Any, galaxy: Galaxy, done: Callable[[Judgement], None]) -> None:
     """Work out the judgement of a galaxy in the background; only the last request's arrives.
 
@@ -96,11 +101,10 @@ def judge(state: Any, galaxy: Galaxy, done: Callable[[Judgement], None]) -> None
         Gets the judgement, where the page may change.
     """
     data, model = state.data, state.model
-    key = _key(galaxy.id, model)
     compute(
         state,
         "judgement",
-        lambda: data.judged.get(key, lambda: _judge(data, galaxy, model)),
+        lambda: judgement_of(data, galaxy, model),
         done,
         lambda error: done(Judgement(galaxy.id, problem=str(error))),
     )
