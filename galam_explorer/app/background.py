@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +15,13 @@ from typing import Any
 
 from galam_explorer.errors import GalamError
 
-__all__ = ["compute", "forget"]
+__all__ = ["Progress", "compute", "forget"]
 
 logger = logging.getLogger(__name__)
 # Torch and NumPy use several cores by themselves: more threads would only compete.
 _POOL = ThreadPoolExecutor(2, thread_name_prefix="galam")
+# Whole surveys wait for each other, so that single galaxies need not wait for them.
+_SLOW = ThreadPoolExecutor(1, thread_name_prefix="galam-survey")
 _LATEST: weakref.WeakKeyDictionary[Any, dict[Hashable, int]] = weakref.WeakKeyDictionary()
 _LOCK = threading.Lock()
 
@@ -29,6 +32,8 @@ def compute(
     work: Callable[[], Any],
     done: Callable[[Any], None],
     failed: Callable[[GalamError], None] | None = None,
+    *,
+    slow: bool = False,
 ) -> None:
     """Run `work` in the background; then `done` with its result, where the page may change.
 
@@ -46,6 +51,8 @@ def compute(
     done : callable
     failed : callable, optional
         Gets the error; by default the user is told.
+    slow : bool
+        For work on a whole survey: one at a time, beside the others' threads.
     """
     with _LOCK:
         numbers = _LATEST.setdefault(state, {})
@@ -73,7 +80,29 @@ def compute(
         else:
             deliver(done, result)
 
-    _POOL.submit(run)
+    (_SLOW if slow else _POOL).submit(run)
+
+
+class Progress:
+    """Tells a session how far its work is, about once a second, from the work's thread.
+
+    Parameters
+    ----------
+    state : ExplorerState
+        The session, for its ``schedule``.
+    show : callable
+        Called as ``show(done, total)``, where the page may change.
+    """
+
+    def __init__(self, state: Any, show: Callable[[int, int], None]) -> None:
+        self._state, self._show = state, show
+        self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take note; what comes within a second of the last news is left out."""
+        if time.monotonic() - self._last > 1:
+            self._last = time.monotonic()
+            self._state.schedule(lambda: self._show(done, total))
 
 
 def forget(state: Any) -> None:

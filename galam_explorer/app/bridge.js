@@ -94,8 +94,20 @@ async function copy(text) {
   }
 }
 
-export function render({model}) {
+// A notebook's page is not ours: its keys and its address are left alone.
+function is_guest() {
+  const {jpThemeLight, vscodeThemeKind} = document.body.dataset
+  return jpThemeLight !== undefined || vscodeThemeKind !== undefined
+}
+
+function outermost(el) {
+  while (el.getRootNode() instanceof ShadowRoot) { el = el.getRootNode().host }
+  return el
+}
+
+export function render({model, el}) {
   const send = (message) => model.send_msg(message)
+  const elsewhere = (event) => is_guest() && !event.composedPath().includes(outermost(el))
 
   // At most one step is on its way; further presses add up and go together.
   const flush = () => {
@@ -107,6 +119,7 @@ export function render({model}) {
 
   const act = (event) => { last_action = event.timeStamp || performance.now() }
   const on_key = (event) => {
+    if (elsewhere(event)) { return }
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event)) {
       if (event.key === "Enter") { act(event) }
       return
@@ -151,7 +164,7 @@ export function render({model}) {
   })
 
   model.on("search", () => {
-    if (model.search) { history.replaceState(history.state, "", model.search) }
+    if (model.search && !is_guest()) { history.replaceState(history.state, "", model.search) }
   })
 
   model.on("msg:custom", async (message) => {

@@ -31,6 +31,10 @@ class Bridge(JSComponent):
         if handler is not None:
             handler(data)
 
+    def _update_properties(self, *events: param.parameterized.Event, doc: Any) -> dict[str, Any]:
+        # As in `Markup`: nothing here has a design.
+        return self._process_param_change({event.name: event.new for event in events})
+
     def done(self) -> None:
         """Say that every visible view has its new data."""
         self.seq += 1

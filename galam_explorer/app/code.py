@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from galam_explorer.app.colours import Residual
+from galam_explorer.app.population import found_code
+
 __all__ = ["filmstrip_code", "galaxy_code", "sky_code", "strip_code", "table_code"]
 
 _HEAD = """import holoviews as hv
@@ -12,16 +15,36 @@ survey = load_survey({source!r})
 """
 
 
-def sky_code(source: str, color_by: str, view: str, galaxy_id: str, cohort: list[str]) -> str:
-    """The sky map."""
+def sky_code(
+    source: str,
+    color_by: str,
+    view: str,
+    galaxy_id: str,
+    cohort: list[str],
+    residual: Residual | None = None,
+    model: str = "",
+) -> str:
+    """The sky map; with a `residual` the survey is predicted first."""
     set_line = f"cohort = [survey.row(one) for one in {cohort!r}]\n" if cohort else ""
     extra = "    cohort=cohort,\n" if cohort else ""
     current = f"    current=survey.row({galaxy_id!r}),\n" if galaxy_id else ""
+    if residual is None:
+        values = (
+            _HEAD.format(source=source)
+            + "\nfrom galam_explorer.app.data import SurveyData\n"
+            + f"\nvalues, label = SurveyData(survey, {source!r}).values({color_by!r})\n"
+        )
+    else:
+        one = residual
+        values = (
+            found_code(source, model)
+            + f"\nvalues = found.residual{(one.predictor, one.reference, one.quantity)!r}\n"
+            + f"label = {one.title!r}\n"
+        )
+        extra += "    centred=True,\n"
     return (
-        _HEAD.format(source=source)
-        + "\nfrom galam_explorer.app.data import SurveyData\n"
-        + "from galam_explorer.evaluate.figures.sky import SkyView, sky_figure\n\n"
-        + f"values, label = SurveyData(survey, {source!r}).values({color_by!r})\n"
+        values
+        + "\nfrom galam_explorer.evaluate.figures.sky import SkyView, sky_figure\n\n"
         + set_line
         + "figure = sky_figure(\n"
         + '    survey.column("ra"),\n    survey.column("dec"),\n    values,\n    label,\n'

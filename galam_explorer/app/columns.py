@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["COLOURS", "COLUMNS", "Column"]
+__all__ = ["COLOURS", "COLUMNS", "LABELS", "Column"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,14 @@ COLUMNS = {
     "true_fwhm_r": _truth("seeing", "″", "full width at half maximum of the image's PSF in r"),
 }
 """Definitions of catalogue columns (paper Sect. 2; truth columns: `galam simulate`)."""
+
+LABELS = {
+    "label_log_age": Column(
+        "label: log age", "log yr", f"Full-spectrum fit of the spectrum, {_LIGHT}"
+    ),
+    "label_m_h": Column("label: [M/H]", "dex", f"Full-spectrum fit of the spectrum, {_LIGHT}"),
+}
+"""What `galam label` saves beside a survey (paper Sect. 2.3)."""
 
 COLOURS = (
     "z",

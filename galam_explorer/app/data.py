@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galam_explorer.app.columns import COLOURS, COLUMNS
+from galam_explorer.app.columns import COLOURS, COLUMNS, LABELS
+from galam_explorer.config import LabelConfig
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures.projection import separation
 from galam_explorer.records import Galaxy
@@ -76,6 +77,8 @@ class SurveyData:
     _thumbs: Cache = field(default_factory=lambda: Cache(4000))
     stages: Cache = field(default_factory=lambda: Cache(48))
     judged: Cache = field(default_factory=lambda: Cache(20_000))
+    populations: Cache = field(default_factory=lambda: Cache(2))
+    _labels: Cache = field(default_factory=lambda: Cache(2))
 
     def __post_init__(self) -> None:
         self.catalog: pd.DataFrame = self.survey.catalog
@@ -102,6 +105,8 @@ class SurveyData:
         """What the sky can be coloured by: label to column name, only what has values."""
         names = [n for n in COLOURS if n in self.catalog and self.catalog[n].notna().any()]
         choices = {_choice_label(name): name for name in names}
+        if self.label_stamp():
+            choices |= {LABELS[name].title: name for name in LABELS}
         choices["data (spectrum, image)"] = "content"
         if self.statuses:
             choices["preprocessing status"] = "status"
@@ -118,10 +123,56 @@ class SurveyData:
             if not self.statuses:
                 raise GalamError("no statuses yet", "status", "compute the fate of the survey")
             return next(reversed(self.statuses.values())), "preprocessing status"
+        if name in LABELS:
+            return self.labels()[0][:, list(LABELS).index(name)], LABELS[name].title
         column = COLUMNS.get(name)
         if column is None or name not in self.catalog:
             raise GalamError("cannot colour by this", name, "choose a column of the survey")
         return self.catalog[name].to_numpy(dtype=float), column.title
+
+    def label_stamp(self) -> int:
+        """Changes when labels are saved; 0 without any."""
+        files = (self.survey.cache_dir / "labels").glob("*.parquet")
+        try:
+            return max((one.stat().st_mtime_ns for one in files), default=0)
+        except OSError:
+            return 0
+
+    def labels(self, config: LabelConfig | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Saved labels of every galaxy, and their dispersion over noise draws.
+
+        Parameters
+        ----------
+        config : LabelConfig, optional
+            How they were made; without it, or where there are no such ones, the newest.
+
+        Returns
+        -------
+        values, dispersion : ndarray, shape (n, 2), dex
+            ``log_age`` and ``m_h``; NaN where there is none.
+        """
+        key = (self.label_stamp(), "" if config is None else config.hash)
+        return self._labels.get(key, lambda: self._read_labels(config))
+
+    def _read_labels(self, config: LabelConfig | None) -> tuple[np.ndarray, np.ndarray]:
+        from galam_explorer.labels import load_labels, saved_labels
+
+        table = None
+        if config is not None:
+            try:
+                table = load_labels(self.survey, config).table
+            except GalamError:
+                table = None  # labelled otherwise, or not at all
+        if table is None:
+            found = next(iter(saved_labels(self.survey)), None)
+            if found is None:
+                return np.full((len(self), 2), np.nan), np.full((len(self), 2), np.nan)
+            table = load_labels(self.survey, found).table
+        good = table[table["status"] == "ok"].drop_duplicates("id").set_index("id")
+        good = good.reindex([str(one) for one in self.ids])
+        names = ["log_age", "m_h"]
+        spread = [f"{name}_std" for name in names]
+        return good[names].to_numpy(float), good[spread].to_numpy(float)
 
     def nearest(self, ra: float, dec: float) -> tuple[str, float]:
         """Id of the galaxy nearest to a position, and its distance in degrees.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -125,17 +126,25 @@ class Inbox:
         """Add a galaxy that is in memory; its id here."""
         return self._append([galaxy])[0]
 
-    def fetch(self, target: str, note: Callable[[str], None] | None = None) -> str:
+    def fetch(
+        self,
+        target: str,
+        note: Callable[[str], None] | None = None,
+        radius: float = 5.0,
+        stop: threading.Event | None = None,
+    ) -> str:
         """Bring a galaxy from SDSS (over the network) and add it; its id here.
+
+        Parameters are those of `galam_explorer.survey.sdss_fetch.fetch_galaxy`.
 
         Raises
         ------
         GalamError
-            If there is no network, or SDSS has nothing there.
+            If there is no network, SDSS has nothing there, or several objects.
         """
         from galam_explorer.survey.sdss_fetch import fetch_galaxy
 
-        return self.add(fetch_galaxy(target, note=note))
+        return self.add(fetch_galaxy(target, None, radius, note, stop))
 
     def _read(self, name: str, content: bytes, scale: float) -> Galaxy:
         if len(content) > MAX_UPLOAD_MB * 2**20:

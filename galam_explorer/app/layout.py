@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
 from panel.io.resources import get_dist_path, patch_model_css
 
 from galam_explorer.app.dashboard import Dashboard
+from galam_explorer.app.preload import preload
 from galam_explorer.app.sources import model_sources, survey_sources
+from galam_explorer.app.surroundings import follow_page, kernel_schedule
+from galam_explorer.app.views.base import escape, html_pane
+from galam_explorer.errors import GalamError
+from galam_explorer.plugins import load_named_plugins
 
 __all__ = ["Dashboard", "Explorer", "build_app", "localise", "serve_app", "survey_sources"]
 
@@ -23,7 +26,6 @@ _GONE = (
     "The server does not answer any more: nothing on this page will change. When it runs again, "
     "reload the page; the link in the address bar leads back to this view."
 )
-_WARMED = threading.Event()
 
 
 def build_app(survey: str | Path | None = None, model: str | Path | None = None) -> pmui.Page:
@@ -40,6 +42,8 @@ def build_app(survey: str | Path | None = None, model: str | Path | None = None)
     """
     pn.extension("tabulator", "filedropper", notifications=True, disconnect_notification=_GONE)
     pn.config.respect_explicit_sizing = True
+    preload()
+    problem = _load_plugins()
     location = pn.state.location
     query = dict(parse_qsl((location.search or "").lstrip("?"))) if location else {}
     dashboard = Dashboard(
@@ -47,6 +51,8 @@ def build_app(survey: str | Path | None = None, model: str | Path | None = None)
         query,
         model_sources(None if model is None else str(model)),
     )
+    if problem is not None:
+        dashboard.state.notify("error", problem)
     # A strong reference would keep every session that ever was.
     alive = weakref.ref(dashboard)
     pn.config.exception_handler = lambda error: _report(alive(), error)
@@ -55,6 +61,15 @@ def build_app(survey: str | Path | None = None, model: str | Path | None = None)
     pn.state.onload(lambda: _warm(dashboard))
     pn.state.on_session_destroyed(lambda _context: dashboard.close())
     return page
+
+
+def _load_plugins() -> GalamError | None:
+    """Load what GALAM_PLUGINS names; what is wrong with one does not spoil the page."""
+    try:
+        load_named_plugins()
+    except GalamError as error:
+        return error
+    return None
 
 
 def localise(doc: Document) -> None:
@@ -81,19 +96,10 @@ def _report(dashboard: Dashboard | None, error: Exception) -> None:
 
 def _warm(dashboard: Dashboard) -> None:
     """Get the next tab ready while the user looks at the first one."""
-    if not _WARMED.is_set():
-        _WARMED.set()
-        threading.Thread(target=_import_preprocess, daemon=True, name="warm").start()
     if dashboard.workspace is not None and pn.state.curdoc is not None:
         pn.state.curdoc.add_timeout_callback(dashboard.workspace.table.reveal, 600)
         pn.state.curdoc.add_timeout_callback(dashboard.workspace.prebuild, 1500)
         pn.state.curdoc.add_timeout_callback(dashboard.state.want_model, 300)
-
-
-def _import_preprocess() -> None:
-    from galam_explorer.preprocess.images import prepare_cutout
-
-    prepare_cutout(np.zeros((64, 64, 3), dtype=np.uint8))
 
 
 class Explorer(pn.viewable.Viewer):
@@ -117,24 +123,45 @@ class Explorer(pn.viewable.Viewer):
 
     def __init__(self, survey: Any = "demo", model: Any = None, height: int = 820) -> None:
         super().__init__()
+        preload()
         source = str(getattr(survey, "path", survey))
         named = model is None or isinstance(model, str | Path)
         models = model_sources(None if model is None else str(model)) if named else {}
         self.dashboard = Dashboard(survey_sources(source), {}, models)
         self.state = self.dashboard.state
+        self.state.schedule = kernel_schedule()
         if named:
             self.state.want_model()
         else:
             self.state.use_model(model)
+        # There are no toasts in a cell.
+        self._said = html_pane(styles={"background": "var(--paper)"})
+        self.state.param.watch(self._tell, "message")
+        self._tell()
         self._layout = pn.Column(
             pn.Row(*self.dashboard.bar.items, sizing_mode="stretch_width", styles=_CELL_BAR),
+            self._said,
             self.dashboard.body({"height": f"{height - 52}px"}),
+            follow_page(self.state),
             sizing_mode="stretch_width",
             height=height,
+        )
+
+    def _tell(self, *_events: Any) -> None:
+        message = self.state.message
+        kind = "bad" if message and message.kind in ("error", "warning") else "soft"
+        style = "padding:5px 14px"
+        self._said.object = (
+            f'<div class="g"><div class="{kind}" style="{style}">{escape(message.text)}</div></div>'
+            if message
+            else ""
         )
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
 
 
-_CELL_BAR = {"align-items": "center", "gap": "8px", "padding": "8px"}
+_CELL_BAR = {
+    "align-items": "center", "gap": "8px", "padding": "0 14px", "height": "52px",
+    "background": "#15324f", "border-radius": "8px 8px 0 0",
+}  # fmt: skip

@@ -14,9 +14,15 @@ import pandas as pd
 from galam_explorer.app.data import SurveyData
 from galam_explorer.config import LabelConfig
 from galam_explorer.errors import GalamError
-from galam_explorer.labels import load_labels, saved_labels
 
-__all__ = ["QUANTITY_COLUMNS", "SETS", "Population", "load_population", "population_code"]
+__all__ = [
+    "QUANTITY_COLUMNS",
+    "SETS",
+    "Population",
+    "found_code",
+    "load_population",
+    "population_code",
+]
 
 QUANTITY_COLUMNS = ("log_age", "m_h")
 SETS = {
@@ -70,9 +76,13 @@ class Population:
         """Truth or label, shape (n,)."""
         return self.references[name][:, QUANTITY_COLUMNS.index(quantity)]
 
+    def residual(self, model: str, reference: str, quantity: str) -> np.ndarray:
+        """Predicted minus reference, dex, shape (n,)."""
+        return self.predicted(model, quantity, "all") - self.reference(reference, quantity)
+
 
 def load_population(data: SurveyData, model: Any, progress: Any = None) -> Population:
-    """Predict the whole survey, or take what was predicted before.
+    """Predict the whole survey, or take what was predicted before; all sessions share it.
 
     Parameters
     ----------
@@ -86,9 +96,15 @@ def load_population(data: SurveyData, model: Any, progress: Any = None) -> Popul
     GalamError
         If it cannot be predicted, or has neither labels nor truth.
     """
+    key = (model.hash, data.survey.fingerprint, data.label_stamp())
+    return data.populations.get(key, lambda: _population(data, model, progress))
+
+
+def _population(data: SurveyData, model: Any, progress: Any) -> Population:
     # In this process: starting others from within a server takes longer than they save.
     table = model.predict(data.survey, workers=1, progress=progress)
-    labels, dispersion = _labels(data, model)
+    fields = model.info.get("label")
+    labels, dispersion = data.labels(None if fields is None else LabelConfig.from_dict(fields))
     references = {}
     columns = [f"true_{name}" for name in QUANTITY_COLUMNS]
     if set(columns) <= set(data.catalog.columns):
@@ -111,48 +127,29 @@ def load_population(data: SurveyData, model: Any, progress: Any = None) -> Popul
     )
 
 
-def _labels(data: SurveyData, model: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Labels like the model's, else the newest ones, and their dispersion."""
-    empty = np.full((len(data), 2), np.nan)
-    table = None
-    fields = model.info.get("label")
-    if fields is not None:
-        try:
-            table = load_labels(data.survey, LabelConfig.from_dict(fields)).table
-        except GalamError:
-            table = None  # labelled otherwise, or not at all
-    if table is None:
-        found = next(iter(saved_labels(data.survey)), None)
-        if found is None:
-            return empty, empty
-        table = load_labels(data.survey, found).table
-    good = table[table["status"] == "ok"].drop_duplicates("id").set_index("id")
-    good = good.reindex([str(one) for one in data.ids])
-    spread = [f"{name}_std" for name in QUANTITY_COLUMNS]
-    return good[list(QUANTITY_COLUMNS)].to_numpy(float), good[spread].to_numpy(float)
+def found_code(source: str, model: str) -> str:
+    """Python that makes ``found``, the `Population` of a survey and a model."""
+    return (
+        "import holoviews as hv\n"
+        "from galam_explorer.app.data import SurveyData\n"
+        "from galam_explorer.app.population import load_population\n"
+        "from galam_explorer.evaluate.predict import load_model\n"
+        "from galam_explorer.survey import load_survey\n\n"
+        'hv.extension("bokeh")\n'
+        f"survey = load_survey({source!r})\n"
+        f"found = load_population(SurveyData(survey, {source!r}), load_model({model!r}))\n"
+    )
 
 
 def population_code(
     source: str, model: str, predictor: str, quantity: str, reference: str, chosen: str, clip: bool
 ) -> str:
-    """Python that makes the upper left figure of the population view."""
-    keep = "" if chosen == "all" else f'predicted[table["split"] != {chosen!r}] = float("nan")\n'
-    known = (
-        f'reference = survey.column("true_{quantity}")\n'
-        if reference == "truth"
-        else "from galam_explorer.labels import load_labels, saved_labels\n\n"
-        "labels = load_labels(survey, next(iter(saved_labels(survey)))).table\n"
-        f'reference = labels["{quantity}"].to_numpy()\n'
-    )
+    """Python that makes the left figures of the population view."""
     return (
-        "import holoviews as hv\n"
-        "from galam_explorer.evaluate.figures.population import prediction_figure\n"
-        "from galam_explorer.evaluate.predict import load_model\n"
-        "from galam_explorer.survey import load_survey\n\n"
-        'hv.extension("bokeh")\n'
-        f"survey = load_survey({source!r})\n"
-        f"table = load_model({model!r}).predict(survey)\n"
-        f'predicted = table["{predictor}_{quantity}"].to_numpy().copy()\n'
-        f"{keep}{known}"
-        f'figure = prediction_figure(reference, predicted, "{quantity}", clipped={clip})\nfigure\n'
+        found_code(source, model)
+        + "\nfrom galam_explorer.evaluate.figures.population import prediction_figure\n\n"
+        + f"reference = found.reference({reference!r}, {quantity!r})\n"
+        + f"predicted = found.predicted({predictor!r}, {quantity!r}, {chosen!r})\n"
+        + f"figure = prediction_figure(reference, predicted, {quantity!r}, clipped={clip})\n"
+        + "figure\n"
     )

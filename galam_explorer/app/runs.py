@@ -72,7 +72,8 @@ class RunView:
 def find_runs(folder: Path) -> list[Path]:
     """Run folders inside `folder`, the one that changed last first."""
     try:
-        found = [path.parent for path in folder.glob("*/run.json")]
+        # A job that was only just started has written no more than its choices.
+        found = {path.parent for one in ("run", "choices") for path in folder.glob(f"*/{one}.json")}
     except OSError:
         return []
     return sorted(found, key=_changed, reverse=True)
@@ -94,11 +95,18 @@ def read_run(path: Path) -> RunView | None:
     from galam_explorer.train.folder import RunFolder
 
     folder = RunFolder(path)
+    alive = folder.alive()
     try:
-        info = folder.info()
-    except (GalamError, json.JSONDecodeError):
+        info = _choices(path) if alive and not folder.exists else folder.info()
+    except (GalamError, OSError, json.JSONDecodeError):
         return None
-    return RunView(path, info, folder.status(), tuple(folder.metrics()), folder.alive())
+    return RunView(path, info, folder.status(), tuple(folder.metrics()), alive)
+
+
+def _choices(path: Path) -> dict[str, Any]:
+    """What a job was asked for that has not begun to write its run."""
+    read = json.loads((path / "choices.json").read_text(encoding="utf-8"))
+    return read if isinstance(read, dict) else {}
 
 
 def duration(seconds: float) -> str:

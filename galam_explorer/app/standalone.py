@@ -6,8 +6,10 @@ from typing import Any
 
 import panel as pn
 
+from galam_explorer.app.preload import preload
 from galam_explorer.app.sources import model_sources, named_sources, survey_sources
 from galam_explorer.app.state import ExplorerState
+from galam_explorer.app.surroundings import follow_page, kernel_schedule
 from galam_explorer.app.theme import variables
 from galam_explorer.errors import GalamError
 
@@ -30,11 +32,13 @@ def make_state(survey: Any, galaxy: str = "", model: Any = None, **params: Any) 
     GalamError
         If one of them is not there.
     """
+    preload()
     named = isinstance(model, str) or hasattr(model, "__fspath__")
     models = named_sources(str(model)) if named else model_sources()
     state = ExplorerState(
         survey_sources(str(getattr(survey, "path", survey))), models=models, **params
     )
+    state.schedule = kernel_schedule()
     state.restore({"galaxy": galaxy} if galaxy else {})
     if state.data is None or (galaxy and state.galaxy_id != galaxy):
         raise GalamError(state.message.text if state.message else "nothing to show")
@@ -71,11 +75,18 @@ def stand_alone(view: Any, layout: pn.viewable.Viewable) -> pn.Column:
     def follow(*_events: Any) -> None:
         view.show(chosen_galaxy(state))
 
+    def recolour(*_events: Any) -> None:
+        column.stylesheets = [variables(state.dark)]
+        view.recolour()
+
+    column = pn.Column(
+        layout, said, bridge, dialogs.code, follow_page(state), height=640,
+        sizing_mode="stretch_width", stylesheets=[variables(state.dark)],
+        styles={"background": "var(--paper)"},
+    )  # fmt: skip
     view.watch(tell, "message")
+    view.watch(recolour, "theme")
     view.watch(follow, "galaxy_id", "model", *view.follows)
     state.want_model()
     follow()
-    return pn.Column(
-        layout, said, bridge, dialogs.code, height=640, sizing_mode="stretch_width",
-        stylesheets=[variables(state.dark)], styles={"background": "var(--paper)"},
-    )  # fmt: skip
+    return column

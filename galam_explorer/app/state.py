@@ -13,7 +13,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import param
 
+from galam_explorer.app.colours import RESIDUALS
 from galam_explorer.app.data import SurveyData, open_survey_data
+from galam_explorer.app.first import first_galaxy
 from galam_explorer.app.models import ModelChoice
 from galam_explorer.app.position import parse_position
 from galam_explorer.app.views.registry import tab_titles
@@ -110,7 +112,7 @@ class ExplorerState(ModelChoice):
         except (GalamError, OSError) as error:
             self.notify("error", error)
             return False
-        colours = data.column_choices().values()
+        colours = [*data.column_choices().values(), *RESIDUALS]
         self._order = None
         self.param.update(
             data=data,
@@ -118,20 +120,12 @@ class ExplorerState(ModelChoice):
             cohort=[],
             zoomed=False,
             color_by=self.color_by if self.color_by in colours else next(iter(colours)),
-            galaxy_id=self._first(data),
+            galaxy_id=first_galaxy(data, self.config),
         )
         if problems := data.survey.problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             self.notify("warning", f"Left out of the survey: {problems[0]}{more}")
         return True
-
-    @staticmethod
-    def _first(data: SurveyData) -> str:
-        """The first galaxy with a spectrum and an image, else the first."""
-        if not len(data):
-            return ""
-        both = (data.catalog["has_spectrum"] & data.catalog["has_cutout"]).to_numpy(dtype=bool)
-        return str(data.ids[int(np.argmax(both))])
 
     # -- choosing --------------------------------------------------------------
 
@@ -260,7 +254,7 @@ class ExplorerState(ModelChoice):
         if self.data is None:
             return
         if (colour := query.get("color")) is not None:
-            if colour in self.data.column_choices().values():
+            if colour in self.data.column_choices().values() or colour in RESIDUALS:
                 self.color_by = colour
             else:
                 self.notify("warning", f"The link's colour {colour!r} is not in this survey.")

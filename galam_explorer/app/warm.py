@@ -1,4 +1,4 @@
-"""Run once by the server before the first visitor: imports, and the survey's catalogue.
+"""Run once by the server before the first visitor: imports, the catalogue, the first galaxy.
 
 Panel's own ``--warm --reuse-sessions`` is not used: with Panel 1.9.4 pages after
 the first one then ask the CDN for their style sheets, which an offline tool must not.
@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import galam_explorer.app.layout  # noqa: F401
 from galam_explorer.app.data import open_survey_data
+from galam_explorer.app.preload import preload
+from galam_explorer.app.first import first_galaxy
 from galam_explorer.app.sources import survey_sources
+from galam_explorer.config import PreprocessConfig
 from galam_explorer.errors import GalamError
 
+preload()
 for source in survey_sources(None):
     try:
-        open_survey_data(source)
+        first_galaxy(open_survey_data(source), PreprocessConfig())
     except GalamError:
         continue  # The page itself says what is wrong with it.

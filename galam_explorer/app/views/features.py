@@ -14,7 +14,12 @@ from bokeh.events import Tap
 from galam_explorer.app.background import compute
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.views.base import View, bar, empty_card, html_pane
-from galam_explorer.app.views.features_text import features_code, heading_html, target_html
+from galam_explorer.app.views.features_text import (
+    features_code,
+    heading_html,
+    lack_text,
+    target_html,
+)
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.explain import WavelengthGradient, wavelength_gradient
 from galam_explorer.evaluate.figures import features as fig
@@ -62,9 +67,9 @@ class FeaturesView(View):
             self._figures[name].figure.on_event(Tap, self._tap)
         self._head = html_pane(styles={"min-width": "0"})
         self._about = html_pane(styles={"min-width": "0"})
-        self._card = html_pane(styles=_COVER, sizing_mode="stretch_both")
-        self._no_gradient = html_pane(styles=_COVER, sizing_mode="stretch_both")
-        self._no_survey = html_pane(styles=_COVER, sizing_mode="stretch_both")
+        self._card, self._no_residual, self._no_gradient, self._no_survey = (
+            html_pane(styles=_COVER, sizing_mode="stretch_both") for _ in range(4)
+        )
         self._all = pmui.Button(
             label="Predict the whole survey", size="small", variant="outlined", margin=0,
             on_click=self._predict_survey, visible=False,
@@ -78,7 +83,9 @@ class FeaturesView(View):
         panes = {name: live.pane for name, live in self._figures.items()}
         curves = pn.Column(
             pn.Column(panes["features"], sizing_mode="stretch_both", styles=_TALL),
-            pn.Column(panes["residual"], sizing_mode="stretch_width", styles=_LOW),
+            pn.Column(
+                panes["residual"], self._no_residual, sizing_mode="stretch_width", styles=_LOW
+            ),
             self._card,
             sizing_mode="stretch_both",
             styles={**_SHRINK, "position": "relative"},
@@ -166,6 +173,7 @@ class FeaturesView(View):
             lambda: model.predict(survey, workers=1),
             self._survey_came,
             self._survey_failed,
+            slow=True,
         )
 
     def _survey_failed(self, error: GalamError) -> None:
@@ -223,6 +231,8 @@ class FeaturesView(View):
         self._head.object = heading_html(found, self._galaxy)
         nothing = found.real is None and found.simulated is None
         self._card.object = empty_card("No features", found.reason) if nothing else ""
+        lack = lack_text(found)
+        self._no_residual.object = empty_card("No residuals", lack) if lack else ""
 
     def recolour(self) -> None:
         for name, live in self._figures.items():
@@ -269,5 +279,6 @@ _NAMES = ("features", "residual", "gradient", "r2")
 _COVER = {"position": "absolute", "inset": "0", "z-index": "4", "pointer-events": "none"}
 _SHRINK = {"min-width": "0", "min-height": "0"}
 _TALL = {"min-width": "0", "min-height": "150px"}
-_LOW = {"min-width": "0", "flex": "0 0 auto", "height": "clamp(100px, 15vh, 140px)"}
+_LOW = {"min-width": "0", "flex": "0 0 auto", "height": "clamp(100px, 15vh, 140px)",
+        "position": "relative"}  # fmt: skip
 _LOWER = {"gap": "14px", **_SHRINK, "flex": "0 0 auto", "height": "clamp(190px, 27vh, 270px)"}

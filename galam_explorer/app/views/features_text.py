@@ -9,7 +9,7 @@ from galam_explorer.evaluate.explain import WavelengthGradient
 from galam_explorer.evaluate.model import FeatureComparison
 from galam_explorer.records import Galaxy
 
-__all__ = ["features_code", "heading_html", "target_html"]
+__all__ = ["features_code", "heading_html", "lack_text", "target_html"]
 
 _R2 = (
     "1 − Σ(real − simulated)² / Σ(real − mean real)² over the 1024 features of this one galaxy, "
@@ -19,6 +19,15 @@ _MEAN = (
     "The same with the mean feature vector of the training galaxies in place of M2's: most of R² "
     "is what all galaxies share"
 )
+
+
+def lack_text(found: FeatureComparison) -> str:
+    """Which of the two feature vectors is missing and why; empty if none or both are."""
+    if found.real is None and found.simulated is not None:
+        return f"Only M2's simulated features are drawn, M1 has no real ones: {found.reason}."
+    if found.simulated is None and found.real is not None:
+        return f"Only M1's real features are drawn, M2 has no simulated ones: {found.reason}."
+    return ""
 
 
 def heading_html(found: FeatureComparison, galaxy: Galaxy | None) -> str:

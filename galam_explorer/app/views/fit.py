@@ -24,8 +24,9 @@ from galam_explorer.app.fitting import (
     with_curve,
 )
 from galam_explorer.app.live import DRAWING, LiveFigure
-from galam_explorer.app.views.base import View, bar, escape, html_pane, icon_button
+from galam_explorer.app.views.base import View, html_pane, icon_button
 from galam_explorer.app.views.fit_controls import START, FitControls
+from galam_explorer.app.views.fit_layout import COVERS, arrange_fit, cover
 from galam_explorer.app.views.fit_text import (
     curve_card,
     draws_card,
@@ -70,9 +71,7 @@ class FitView(View):
         self._figures["residual"].figure.x_range = self._figures["spectrum"].figure.x_range
         self._head = html_pane(styles={"min-width": "0"})
         self._facts = html_pane(styles={"flex": "0 0 auto"})
-        self._card = html_pane(styles=_COVER, sizing_mode="stretch_both")
-        self._no_curve = html_pane(styles=_COVER, sizing_mode="stretch_both")
-        self._no_draws = html_pane(styles=_COVER, sizing_mode="stretch_both")
+        self._card, self._no_curve, self._no_draws = (cover() for _ in COVERS)
         self._progress = pmui.LinearProgress(
             variant="indeterminate", visible=False, margin=0, sizing_mode="stretch_width"
         )
@@ -81,37 +80,14 @@ class FitView(View):
         )
         self._layout = self._arrange()
 
-    # -- layout --------------------------------------------------------------------
-
     def _arrange(self) -> pn.Column:
-        panes = {name: live.pane for name, live in self._figures.items()}
-        curves = pn.Column(
-            pn.Column(panes["spectrum"], sizing_mode="stretch_both", styles=_TALL),
-            pn.Column(panes["residual"], sizing_mode="stretch_width", styles=_LOW),
-            self._no_curve,
-            sizing_mode="stretch_both",
-            styles={**_SHRINK, "position": "relative"},
-        )
-        draws = pn.Column(
-            panes["draws"], self._no_draws, sizing_mode="stretch_both",
-            styles={**_SHRINK, "position": "relative"},
-        )  # fmt: skip
-        grids = pn.Row(
-            _titled("Weights of the templates, % of the light", panes["weights"]),
-            _titled("Noise draws, 68 % and 95 % ellipse", draws),
-            sizing_mode="stretch_width", styles=_GRIDS,
-        )  # fmt: skip
-        pictures = pn.Column(
-            self._facts, curves, grids, self._card, sizing_mode="stretch_both",
-            styles={**_SHRINK, "position": "relative", "padding-top": "6px"},
-        )  # fmt: skip
-        return pn.Column(
-            bar(self._head, self._stop, self._controls.follow, self._controls.button, self.menu()),
-            self._progress,
-            self._controls,
-            pictures,
-            sizing_mode="stretch_both",
-            styles={**_SHRINK, "padding": "10px 14px 8px"},
+        controls = self._controls
+        return arrange_fit(
+            {name: live.pane for name, live in self._figures.items()},
+            dict(zip(COVERS, (self._card, self._no_curve, self._no_draws), strict=True)),
+            self._facts,
+            [self._head, self._stop, controls.follow, controls.button, self.menu()],
+            [self._progress, controls],
         )
 
     def close(self) -> None:
@@ -306,17 +282,4 @@ class FitView(View):
         return fit_code(self.state.data.source, self._known(), true_labels(self._galaxy))
 
 
-def _titled(title: str, content: Any) -> pn.Column:
-    head = html_pane(
-        f'<div class="g" style="font-size:12px;font-weight:600">{escape(title)}</div>',
-        styles={"flex": "0 0 auto"},
-    )
-    return pn.Column(head, content, sizing_mode="stretch_both", styles=_SHRINK)
-
-
 _NAMES = ("spectrum", "residual", "weights", "draws")
-_COVER = {"position": "absolute", "inset": "0", "z-index": "4", "pointer-events": "none"}
-_SHRINK = {"min-width": "0", "min-height": "0"}
-_TALL = {"min-width": "0", "min-height": "110px"}
-_LOW = {"min-width": "0", "flex": "0 0 auto", "height": "clamp(104px, 14vh, 126px)"}
-_GRIDS = {"gap": "14px", **_SHRINK, "flex": "0 0 auto", "height": "clamp(196px, 28vh, 290px)"}

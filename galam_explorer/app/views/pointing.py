@@ -46,7 +46,7 @@ def _extent(values: np.ndarray) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def hover_card(data: SurveyData, row: int, sx: float, sy: float) -> str:
+def hover_card(data: SurveyData, row: int, sx: float, sy: float, said: str = "") -> str:
     """Cutout and key facts of a galaxy, placed at a point of the map.
 
     Parameters
@@ -56,6 +56,8 @@ def hover_card(data: SurveyData, row: int, sx: float, sy: float) -> str:
         Catalogue row.
     sx, sy : float
         Where the pointer is, px from the figure's upper left corner.
+    said : str
+        One more fact.
 
     Returns
     -------
@@ -70,6 +72,7 @@ def hover_card(data: SurveyData, row: int, sx: float, sy: float) -> str:
         if name in data.catalog:
             column = COLUMNS[name]
             facts.append(f"{column.label} {column.text(float(data.catalog[name].iat[row]))}")
+    more = f"<div>{escape(said)}</div>" if said else ""
     shift_x = "calc(-100% - 14px)" if sx > 280 else "14px"
     shift_y = "calc(-100% - 8px)" if sy > 150 else "8px"
     return (
@@ -78,5 +81,5 @@ def hover_card(data: SurveyData, row: int, sx: float, sy: float) -> str:
         "border:1px solid var(--line);border-radius:8px;padding:6px;width:max-content;"
         f'box-shadow:0 4px 14px rgba(0,0,0,.25);font-size:12px">{image}'
         f"<div><b>{escape(galaxy_id)}</b></div><div class='soft'>"
-        f"{escape(' · '.join(facts))}</div></div>"
+        f"{escape(' · '.join(facts))}</div>{more}</div>"
     )

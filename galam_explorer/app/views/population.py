@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import holoviews as hv
@@ -13,26 +11,29 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.events import SelectionGeometry, Tap
 
-from galam_explorer.app.background import compute
+from galam_explorer.app.background import Progress, compute
+from galam_explorer.app.colours import RESIDUALS, Residual
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.population import SETS, Population, load_population, population_code
-from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane
+from galam_explorer.app.views.base import View, bar, empty_card, html_pane, icon_button
 from galam_explorer.app.views.pointing import rows_in_box, rows_in_polygon
+from galam_explorer.app.views.population_parts import (
+    MODELS,
+    PLACES,
+    REFERENCES,
+    Choice,
+    Points,
+    draw,
+    facts_html,
+    table,
+)
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures import population as fig
-from galam_explorer.evaluate.figures.distributions import distribution_figure
-from galam_explorer.evaluate.figures.population_bins import coverage_figure, sn_scatter_figure
-from galam_explorer.evaluate.metrics import DEFINITIONS, regression_metrics, scatter_by_sn
-from galam_explorer.labels.dispersion import dispersion_by_sn
 from galam_explorer.records import Galaxy
 
 __all__ = ["PopulationView"]
 
-_MODELS = {"m4": "M4 (image)", "m3": "M3 (image-only)", "m1": "M1 (spectrum)",
-           "m4_real": "M4, real features", "image_only": "image-only, large"}  # fmt: skip
 _QUANTITIES = {"age": "log_age", "[M/H]": "m_h"}
-_REFERENCES = {"truth": "simulated truth", "label": "pPXF-style label"}
-_PLACES = ("upper left", "lower left", "upper right", "lower right")
 _RIGHT = ("Signal-to-noise", "Sets and coverage")
 _COHORT, _CURRENT = 2, 3
 
@@ -49,12 +50,12 @@ class PopulationView(View):
         self._found: Population | None = None
         self._key: tuple[Any, ...] = ()
         self._filling = False
-        self._points: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._points: Points = {}
         with DRAWING:
             blank = hv.Overlay([hv.Curve([])])
             self._figures = {
                 place: LiveFigure(blank, f"population-{place.replace(' ', '-')}")
-                for place in _PLACES
+                for place in PLACES
             }
         self._build()
         self.watch(self._on_cohort, "cohort")
@@ -74,6 +75,9 @@ class PopulationView(View):
         for widget in (self._model, self._quantity, self._against, self._set, self._clip,
                        self._right):  # fmt: skip
             widget.param.watch(lambda _e: self._draw(), "value")
+        self._paint = icon_button(
+            "palette", "Colour the sky map by this residual", lambda _e: self._colour_map()
+        )
         self._facts = html_pane(styles={"flex": "0 0 auto"})
         self._cover = html_pane(styles=_COVER, sizing_mode="stretch_both")
         self._busy = pmui.LinearProgress(
@@ -89,7 +93,7 @@ class PopulationView(View):
         title = html_pane('<div class="g"><h2>Population</h2></div>', width=86, sizing_mode=None)
         self._layout = pn.Column(
             bar(title, self._model, self._quantity, self._against, self._set, self.menu()),
-            bar(self._facts, pn.Spacer(), self._clip, self._right),
+            bar(self._facts, pn.Spacer(), self._paint, self._clip, self._right),
             self._busy,
             pn.Row(*grid, sizing_mode="stretch_both", styles={**_SHRINK, "gap": "12px"}),
             self._cover,
@@ -112,40 +116,32 @@ class PopulationView(View):
         key = (state.data.source, model.hash)
         if key != self._key:
             self._key, self._found = key, None
-            self._busy.visible = True
+            self._busy.param.update(visible=True, variant="indeterminate")
             self._say("Predicting the survey", "Once for each survey and model; then it is kept.")
             data = state.data
-            tell = self._teller(key)
-            compute(state, "population", lambda: load_population(data, model, tell), self._came,
-                    self._failed)  # fmt: skip
+            tell = Progress(state, lambda *far: self._progress(key, *far))
+            compute(
+                state, "population", lambda: load_population(data, model, tell), self._came,
+                self._failed, slow=True,
+            )  # fmt: skip
         elif self._found is not None:
             self._mark()
 
-    def _teller(self, key: tuple[Any, ...]) -> Callable[[int, int], None]:
-        """Says how far the prediction is, from its thread, about once a second."""
-        last = time.monotonic()
-
-        def show(done: int, total: int) -> None:
-            if self._key == key and self._found is None:
-                self._say("Predicting the survey", f"{done:,} of {total:,} galaxies; kept then.")
-
-        def tell(done: int, total: int) -> None:
-            nonlocal last
-            if time.monotonic() - last > 1:
-                last = time.monotonic()
-                self.state.schedule(lambda: show(done, total))
-
-        return tell
+    def _progress(self, key: tuple[Any, ...], done: int, total: int) -> None:
+        if self._key == key and self._found is None:
+            self._busy.param.update(variant="determinate", value=int(100 * done / max(total, 1)))
+            self._say("Predicting the survey", f"{done:,} of {total:,} galaxies; kept then.")
 
     def _came(self, found: Population) -> None:
         self._found = found
         self._busy.visible = False
-        known = {_MODELS.get(name, name): name for name in found.predictors}
+        known = {MODELS.get(name, name): name for name in found.predictors}
         counts = found.counts()
         sets = {f"{SETS[name]} ({n:,})": name for name, n in counts.items()}
         sets[f"all ({sum(counts.values()):,})"] = "all"
-        first = "m4" if "m4" in found.predictors else found.predictors[0]
-        against = {_REFERENCES[name]: name for name in found.references}
+        usual = self.state.residual_model
+        first = usual if usual in found.predictors else found.predictors[0]
+        against = {REFERENCES[name]: name for name in found.references}
         # One drawing for all of them.
         self._filling = True
         for widget, options, value in (
@@ -169,71 +165,18 @@ class PopulationView(View):
 
     # -- drawing -------------------------------------------------------------------
 
-    def _values(self) -> tuple[np.ndarray, np.ndarray]:
-        """Reference and prediction of every galaxy; NaN for those not shown."""
-        quantity = self._quantity.value
-        return (
-            self._found.reference(self._against.value, quantity),
-            self._found.predicted(self._model.value, quantity, self._set.value),
-        )
+    def _choice(self) -> Choice:
+        return Choice(
+            self._model.value, self._quantity.value, self._against.value, self._set.value,
+            bool(self._clip.value), self._right.value == _RIGHT[0],
+        )  # fmt: skip
 
     def _elements(self) -> dict[str, hv.Overlay]:
-        """The four figures, and where their points are."""
-        found, quantity = self._found, self._quantity.value
-        reference, predicted = self._values()
-        residual, dark = predicted - reference, self.state.dark
-        rows = np.array([self.state.data.survey.row(one) for one in self.state.cohort], int)
-        marked = {"cohort": rows, "current": self.state.row, "dark": dark}
-        same = {"against": _REFERENCES[self._against.value], "clipped": self._clip.value, **marked}
-        made = {
-            "upper left": fig.comparison_figure(reference, predicted, quantity, **same),
-            "lower left": fig.residual_figure(reference, predicted, quantity, **same),
-        }
-        self._points = {
-            "upper left": (reference, predicted),
-            "lower left": (reference, residual),
-        }
-        if self._right.value == _RIGHT[0]:
-            self._points["lower right"] = (found.sn_r, residual)
-            made["upper right"] = sn_scatter_figure(
-                self._by_sn(), quantity, dispersion=self._dispersion(), dark=dark
-            )
-            made["lower right"] = fig.residual_sn_figure(found.sn_r, residual, quantity, **marked)
-        else:
-            values = {SETS[name]: reference[found.sets == name] for name in found.counts()}
-            label = fig.QUANTITIES[quantity]
-            made["upper right"] = distribution_figure(values, label, bins=30, dark=dark)
-            made["lower right"] = coverage_figure(self._coverage(), quantity, dark=dark)
+        """The four figures; where their points are is kept."""
+        state = self.state
+        rows = np.array([state.data.survey.row(one) for one in state.cohort], int)
+        made, self._points = draw(self._found, self._choice(), rows, state.row, state.dark)
         return made
-
-    def _by_sn(self) -> dict[str, pd.DataFrame]:
-        found, quantity = self._found, self._quantity.value
-        reference = found.reference(self._against.value, quantity)
-        return {
-            _MODELS.get(name, name): scatter_by_sn(
-                found.predicted(name, quantity, self._set.value), reference, found.sn_r
-            )
-            for name in found.predictors
-        }
-
-    def _dispersion(self) -> pd.DataFrame | None:
-        spread = self._found.dispersion
-        if not np.isfinite(spread).any():
-            return None
-        table = pd.DataFrame({"log_age_std": spread[:, 0], "m_h_std": spread[:, 1]})
-        return dispersion_by_sn(table.assign(covariance=np.nan, status="ok"), self._found.sn_r)
-
-    def _coverage(self) -> pd.DataFrame:
-        from galam_explorer.evaluate.calibration import coverage_table
-
-        found = self._found
-        inside = np.ones(len(found.ids), bool)
-        if self._set.value != "all":
-            inside = found.sets == self._set.value
-        return coverage_table(
-            found.table[inside], found.references[self._against.value][inside],
-            found.sn_r[inside], list(found.predictors),
-        )  # fmt: skip
 
     def _draw(self) -> None:
         chosen = self._model.value and self._against.value
@@ -248,20 +191,19 @@ class PopulationView(View):
                     live.figure.on_event(
                         SelectionGeometry, lambda e, place=place: self._brush(place, e)
                     )
-        self._facts.object = self._facts_html()
+        self._facts.object = facts_html(self._found, self._choice())
+        self._paint.disabled = self._residual() is None
 
-    def _facts_html(self) -> str:
-        reference, predicted = self._values()
-        found = regression_metrics(predicted, reference)
-        parts = [
-            f'<abbr title="{escape(DEFINITIONS[name][1])}">{title}</abbr> <b>{found[name]:.3f}</b>'
-            for name, title in (("rmse", "RMSE"), ("sd", "SD"), ("nmad", "NMAD"), ("bias", "bias"),
-                                ("r2", "R²"), ("legacy_sd", "SD after the published clip"))
-        ]  # fmt: skip
-        return (
-            f'<div class="g" data-view="population" data-n="{found["n"]}">{found["n"]:,} galaxies'
-            f" · {' · '.join(parts)} <span class='soft'>dex</span></div>"
-        )
+    def _residual(self) -> Residual | None:
+        """What the map can be coloured by to show these residuals."""
+        choice = self._choice()
+        wanted = Residual(choice.model, choice.against, choice.quantity)
+        return wanted if wanted in RESIDUALS.values() else None
+
+    def _colour_map(self) -> None:
+        found = None if self._found is None else self._residual()
+        if found is not None:
+            self.state.color_by = found.name
 
     def recolour(self) -> None:
         self._draw()
@@ -324,16 +266,7 @@ class PopulationView(View):
 
     def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
         self._require()
-        reference, predicted = self._values()
-        shown = np.isfinite(predicted)
-        frame = pd.DataFrame(
-            {
-                "id": self._found.ids, "split": self._found.sets, "sn_r": self._found.sn_r,
-                "reference": reference, "predicted": predicted, "residual": predicted - reference,
-            }
-        )[shown]  # fmt: skip
-        words = f"{self._model.value} {self._quantity.value} against {self._against.value}"
-        return frame, {"residual": ("dex", f"predicted minus reference: {words}")}
+        return table(self._found, self._choice())
 
     def code(self) -> str:
         self._require()

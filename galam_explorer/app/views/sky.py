@@ -9,21 +9,22 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 import panel as pn
-import panel_material_ui as pmui
 from bokeh.core.property.descriptors import UnsetValueError
 from bokeh.events import RangesUpdate, SelectionGeometry, Tap
 from bokeh.models import ColumnDataSource, CustomJS
 
 from galam_explorer.app.code import sky_code
+from galam_explorer.app.colours import SkyColours
 from galam_explorer.app.columns import COLUMNS
 from galam_explorer.app.live import DRAWING, LiveFigure
-from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane, icon_button
+from galam_explorer.app.views.base import View, empty_card, html_pane
 from galam_explorer.app.views.pointing import (
     POINTER,
     hover_card,
     rows_in_box,
     rows_in_polygon,
 )
+from galam_explorer.app.views.sky_controls import SkyControls
 from galam_explorer.evaluate.figures import sky as fig
 from galam_explorer.records import Galaxy
 
@@ -46,8 +47,8 @@ class SkyMap(View):
         self._live: LiveFigure | None = None
         self._shaded: tuple[float, ...] = ()
         self._card = html_pane(width=1, height=1, sizing_mode="fixed", styles=_OVER)
-        self._caption = html_pane(margin=(0, 8))
-        self._controls()
+        self.colours = SkyColours(state, self._coloured)
+        self._controls = SkyControls(state, self.menu())
         if state.data is not None and state.data.located.any():
             self._live = LiveFigure(self.element(), "sky")
             self._connect()
@@ -63,8 +64,12 @@ class SkyMap(View):
                 "They are all in the table below."
             )
             body = html_pane(empty_card("No positions", text), sizing_mode="stretch_both")
-        self._layout = pn.Column(self._bar, body, self._caption, sizing_mode="stretch_both")
+        controls = self._controls
+        self._layout = pn.Column(
+            controls.bar, controls.progress, body, controls.caption, sizing_mode="stretch_both"
+        )
         self.watch(self._on_colour, "color_by")
+        self.watch(self._on_model, "model", "model_id", "model_state")
         self.watch(self._on_view, "zoomed", "centre")
         self.watch(self._on_cohort, "cohort")
         self.watch(self._on_fates, "fates")
@@ -85,13 +90,14 @@ class SkyMap(View):
 
     def element(self) -> hv.Overlay:
         data, state = self.state.data, self.state
-        values, label = data.values(state.color_by)
+        found = self.colours.current()
         with DRAWING:
             return fig.sky_figure(
                 data.ra,
                 data.dec,
-                values,
-                label,
+                found.values,
+                found.label,
+                centred=found.centred,
                 view=self.view,
                 current=state.row,
                 cohort=self._cohort_rows(),
@@ -130,8 +136,22 @@ class SkyMap(View):
             self._project()
 
     def _on_colour(self, *_events: Any) -> None:
-        self._colour.value = self.state.color_by
+        self.colours.ask()
+        self._controls.offer()
         self._redraw()
+
+    def _on_model(self, *_events: Any) -> None:
+        self._controls.offer()
+        if self.colours.residual is not None:
+            self.colours.ask()
+            self._redraw()
+
+    def _coloured(self) -> None:
+        """There is news of the colours: they are there, they cannot be, or how far they are."""
+        if self.colours.waiting:
+            self._summarise()
+        else:
+            self._redraw()
 
     def _on_view(self, *_events: Any) -> None:
         row = self.state.row
@@ -140,11 +160,10 @@ class SkyMap(View):
         else:
             self.view = fig.SkyView(centre=self.state.centre)
             self._project()
-        self._zoom.value = "Zoom" if self.view.kind == "tangent" else "All sky"
         self._redraw()
 
     def _on_fates(self, *_events: Any) -> None:
-        self._colour.options = self.state.data.column_choices()
+        self._controls.offer()
         if self.state.color_by == "status":
             self._redraw()
 
@@ -152,61 +171,10 @@ class SkyMap(View):
         if self._live is not None:
             columns = fig.rows_source(self.x, self.y, self._cohort_rows())
             self._live.update_layer(_COHORT, columns)
-        self._clear.visible = bool(self.state.cohort)
         self._summarise()
 
-    # -- controls ----------------------------------------------------------------
-
-    def _controls(self) -> None:
-        state = self.state
-        choices = state.data.column_choices() if state.data else {"z": "z"}
-        self._colour = pmui.Select(
-            label="Colour by", options=choices, value=state.color_by, size="small",
-            margin=0, variant="outlined", sizing_mode="stretch_width", max_width=210,
-            styles={"min-width": "84px"},
-        )  # fmt: skip
-        self._colour.param.watch(lambda e: state.param.update(color_by=e.new), "value")
-        self._zoom = pmui.RadioButtonGroup(
-            options=["All sky", "Zoom"], value="All sky", size="small", margin=0,
-            color="primary", variant="outlined",
-        )  # fmt: skip
-        self._zoom.param.watch(lambda e: state.param.update(zoomed=e.new == "Zoom"), "value")
-        self._turn = pmui.Select(
-            label="Centre RA", options={f"{r}°": float(r) for r in range(0, 360, 60)},
-            value=state.centre, size="small", width=84, margin=0, variant="outlined",
-        )  # fmt: skip
-        self._turn.param.watch(lambda e: state.param.update(centre=e.new), "value")
-        self._clear = icon_button(
-            "filter_alt_off", "Clear the chosen set", lambda _e: state.clear_cohort(),
-            visible=bool(state.cohort),
-        )  # fmt: skip
-        self._bar = bar(
-            self._colour,
-            self._turn,
-            self._zoom,
-            self._clear,
-            self.menu(),
-            styles={"padding": "8px 6px 0 12px"},
-        )
-
     def _summarise(self) -> None:
-        data, state = self.state.data, self.state
-        if data is None:
-            return
-        shown, row = int(data.located.sum()), state.row
-        parts = [f"{shown:,} of {len(data):,} galaxies have a position"]
-        if row is not None and data.located[row]:
-            parts.append(f"chosen: {data.ra[row]:.4f}° {data.dec[row]:+.4f}°")
-        elif row is not None:
-            parts.append("the chosen galaxy has no position")
-        if self.view.kind == "tangent":
-            parts.append(f"field {2 * self.view.radius:g}° high")
-        if state.cohort:
-            parts.append(f"set of {len(state.cohort):,}")
-        self._caption.object = (
-            f'<div class="g soft" style="font-size:12px;padding:2px 4px 4px">'
-            f"{escape(' · '.join(parts))}</div>"
-        )
+        self._controls.follow(self.view, self.colours)
 
     # -- pointing ------------------------------------------------------------------
 
@@ -233,8 +201,10 @@ class SkyMap(View):
             size = (int(figure.inner_width), int(figure.inner_height))
         except UnsetValueError:  # The browser has not told them yet.
             size = (640, 320)
-        values, _ = self.state.data.values(self.state.color_by)
-        pixels = fig.shade(self.x, self.y, values, limits, size, self.state.dark)
+        found = self.colours.current()
+        pixels = fig.shade(
+            self.x, self.y, found.values, limits, size, self.state.dark, found.centred
+        )
         self._live.update_layer(_SHADED, fig.shade_source(pixels, limits))
 
     def nearest_row(self, x: float, y: float) -> tuple[int | None, float]:
@@ -275,9 +245,20 @@ class SkyMap(View):
             if self._card.object:
                 self._card.object = ""
             return
-        self._card.object = hover_card(
-            self.state.data, row, float(new["sx"][0]), float(new["sy"][0])
-        )
+        place = float(new["sx"][0]), float(new["sy"][0])
+        self._card.object = hover_card(self.state.data, row, *place, self._said(row))
+
+    def _said(self, row: int) -> str:
+        """The value that a galaxy is coloured by, where its card does not say it anyway."""
+        if self.state.color_by in ("z", "sn_r", "petro_mag_r"):
+            return ""
+        found = self.colours.current()
+        value = found.values[row]
+        if isinstance(value, str):
+            return value
+        if not np.isfinite(value):
+            return f"{found.label}: unknown"
+        return f"{found.label}: {value:+.2f}" if found.centred else f"{found.label}: {value:.2f}"
 
     # -- export --------------------------------------------------------------------
 
@@ -289,16 +270,20 @@ class SkyMap(View):
 
     def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
         data, state = self.state.data, self.state
-        frame = data.catalog[["id", "ra", "dec"]].copy()
-        frame[state.color_by] = data.values(state.color_by)[0]
+        frame, found = data.catalog[["id", "ra", "dec"]].copy(), self.colours.current()
+        frame[state.color_by] = found.values
         frame["in_set"] = frame["id"].isin(set(state.cohort))
         about = {"ra": ("deg", COLUMNS["ra"].definition), "dec": ("deg", COLUMNS["dec"].definition)}
+        if found.centred:
+            about[state.color_by] = ("dex", f"{found.label}; {self.colours.note()}")
         return frame, about
 
     def code(self) -> str:
         state = self.state
-        view = repr(self.view)
-        return sky_code(state.data.source, state.color_by, view, state.galaxy_id, state.cohort)
+        return sky_code(
+            state.data.source, state.color_by, repr(self.view), state.galaxy_id, state.cohort,
+            self.colours.residual, state.model_source,
+        )  # fmt: skip
 
 
 _OVER = {"position": "absolute", "left": "0", "top": "0", "pointer-events": "none", "z-index": "5"}

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
-from galam_explorer.app.background import compute
+from galam_explorer.app.arrivals import SURVEY, arrivals_of
 from galam_explorer.app.columns import COLUMNS
 from galam_explorer.app.inbox import MAX_UPLOAD_MB, SDSS_SCALE, inbox_of
 from galam_explorer.app.position import parse_position
+from galam_explorer.app.predicting import Judgement, judge, known_judgement
 from galam_explorer.app.views.base import View, bar, escape, html_pane
+from galam_explorer.app.views.domain import domain_state
+from galam_explorer.app.views.dropper import Dropper
+from galam_explorer.app.views.yours_text import (
+    CANDIDATE_HEADS,
+    candidate_html,
+    files_html,
+    list_html,
+    outcome_html,
+    said_html,
+)
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy
 
 __all__ = ["YoursView"]
 
-_NAME = "yours"
-_SHOWN = ("id", "z", "sn_r", "ra", "dec", "has_spectrum", "has_cutout")
+_SHOWN = ("id", "has_spectrum", "has_cutout", "z", "sn_r", "ra", "dec")
+_TABS = {
+    "galaxy": "Galaxy",
+    "preprocessing": "Preprocessing",
+    "fit": "Fit",
+    "features": "Features",
+    "attention": "Attention",
+}
+_SMALL = {"size": "small", "margin": 0}
 
 
 class YoursView(View):
@@ -32,140 +49,223 @@ class YoursView(View):
 
     def __init__(self, state: Any, bridge: Any = None) -> None:
         super().__init__(state, bridge)
-        self._notes: list[str] = []
-        self._build()
+        self.arrivals = arrivals_of(state)
+        self._galaxy: Galaxy | None = None
+        self._build_files()
+        self._build_sdss()
+        self._build_outcome()
         self._layout = self._arrange()
+        self._watching = self.arrivals.param.watch(
+            self._tell, ["busy", "problem", "notes", "candidates"]
+        )
+        self._tell()
 
-    def _build(self) -> None:
-        small = {"size": "small", "margin": 0}
-        self._files = pn.widgets.FileDropper(
-            multiple=True, max_files=2, max_file_size=f"{MAX_UPLOAD_MB}MB", chunk_size=5_000_000,
-            height=120, sizing_mode="stretch_width", margin=0, previews=[],
+    def close(self) -> None:
+        self.arrivals.param.unwatch(self._watching)
+        super().close()
+
+    # -- the form ----------------------------------------------------------------------
+
+    def _build_files(self) -> None:
+        self.files = Dropper(
+            multiple=True, max_files=2, max_file_size=f"{MAX_UPLOAD_MB}MB", chunk_size=4_000_000,
+            max_bytes=MAX_UPLOAD_MB * 2**20, height=104, sizing_mode="stretch_width", margin=0,
+            previews=[],
         )  # fmt: skip
-        self._scale = pmui.FloatInput(
-            label="Image scale, ″/px", value=SDSS_SCALE, start=0.01, end=60, width=140, **small
+        self.files.param.watch(self._arrived, ["value", "coming", "refused"])
+        self.scale = pmui.FloatInput(
+            label="Image scale, ″/px", value=SDSS_SCALE, start=0.01, end=60, width=140, **_SMALL
         )
-        self._redshift = pmui.TextInput(label="Redshift, if known", value="", width=150, **small)
-        self._position = pmui.TextInput(
-            label="Position, if known", placeholder="146.714 -1.041", width=190, **small
+        self.redshift = pmui.TextInput(label="Redshift, if known", value="", width=150, **_SMALL)
+        self.position = pmui.TextInput(
+            label="Position, if known", placeholder="146.714 -1.041", width=190, **_SMALL
         )
-        self._add = pmui.Button(label="Add", icon="add", on_click=lambda _e: self.add(), **small)
-        self._target = pmui.TextInput(
+        self._add = pmui.Button(label="Add", icon="add", on_click=lambda _e: self.add(), **_SMALL)
+        self._here = html_pane()
+        self._files_said = html_pane()
+
+    def _build_sdss(self) -> None:
+        self.target = pmui.TextInput(
             label="Position, plate-mjd-fiber, or name", sizing_mode="stretch_width",
-            placeholder="146.714 -1.041 · 0266-51602-0001 · NGC 3522", **small,
+            placeholder="146.714 -1.041 · 0266-51602-0001 · NGC 3522", **_SMALL,
         )  # fmt: skip
-        self._target.param.watch(lambda e: self.fetch() if e.new else None, "enter_pressed")
+        self.target.param.watch(lambda e: self.fetch() if e.new else None, "enter_pressed")
+        self.radius = pmui.FloatInput(
+            label="Within, ″", value=5.0, start=0.5, end=180, width=96, **_SMALL
+        )
         self._fetch = pmui.Button(
             label="Get it from SDSS", icon="cloud_download", on_click=lambda _e: self.fetch(),
-            variant="outlined", **small,
+            variant="outlined", **_SMALL,
         )  # fmt: skip
+        self._sdss_said = html_pane()
+        self._demo = pmui.Button(
+            label="Open the demo survey instead", icon="auto_stories", variant="outlined",
+            visible=False, on_click=lambda _e: self._open_demo(), **_SMALL,
+        )  # fmt: skip
+        self._choices = pn.Column(sizing_mode="stretch_width", styles={"gap": "4px"})
+
+    def _build_outcome(self) -> None:
+        self._busy = html_pane()
         self._progress = pmui.LinearProgress(
-            variant="indeterminate", visible=False, margin=0, sizing_mode="stretch_width"
+            variant="indeterminate", margin=0, sizing_mode="stretch_width"
         )
-        self._said = html_pane(styles={"flex": "0 0 auto"})
-        self._list = html_pane(styles={"overflow": "auto"})
+        cancel = pmui.Button(
+            label="Cancel",
+            icon="close",
+            variant="text",
+            on_click=lambda _e: self.cancel(),
+            **_SMALL,
+        )
+        self._working = pn.Column(
+            self._progress, bar(self._busy, cancel), visible=False, sizing_mode="stretch_width"
+        )
+        self._outcome = html_pane()
+        buttons = [
+            pmui.Button(
+                label=title, variant="outlined", on_click=lambda _e, slug=slug: self._go(slug),
+                **_SMALL,
+            )
+            for slug, title in _TABS.items()
+        ]  # fmt: skip
+        look = html_pane('<div class="g soft">See it in</div>', sizing_mode=None)
+        self._result = pn.Column(
+            self._outcome, bar(look, *buttons), visible=False, sizing_mode="stretch_width",
+            styles=_CARD,
+        )  # fmt: skip
+        self._list = html_pane(styles={"flex": "0 0 auto", "overflow-x": "auto"})
 
     def _arrange(self) -> pn.Column:
         from_files = _part(
             "From your files",
             f"An SDSS FITS spectrum, a JPEG or PNG image (gri, 128×128 px is best), or one of each "
             f"of the same galaxy. At most {MAX_UPLOAD_MB} MB a file. They stay in this session.",
-            self._files,
-            bar(self._scale, self._redshift, self._position, self._add),
+            self.files,
+            self._here,
+            bar(self.scale, self.redshift, self.position, self._add, styles={"flex-wrap": "wrap"}),
+            self._files_said,
         )
         from_sdss = _part(
             "From SDSS",
             "Spectrum and image of any galaxy that SDSS observed. This asks SkyServer over the "
             "network, and Sesame for names; nothing else in the dashboard does.",
-            bar(self._target, self._fetch),
+            bar(self.target, self.radius, self._fetch),
+            self._sdss_said,
+            self._demo,
+            self._choices,
         )
         title = html_pane('<div class="g" data-view="yours"><h2>Your galaxy</h2></div>')
         return pn.Column(
-            bar(title, self.menu()),
-            self._progress,
-            from_files,
-            from_sdss,
-            self._said,
-            self._list,
+            bar(title, self.menu()), self._working, self._result, from_files, from_sdss, self._list,
             sizing_mode="stretch_both",
             styles={"padding": "10px 14px 8px", "min-height": "0", "overflow": "auto"},
-        )
-
-    # -- life ------------------------------------------------------------------------
-
-    def show(self, galaxy: Galaxy | None) -> None:
-        """Nothing here depends on the chosen galaxy but the mark in the list."""
-        self._describe()
+        )  # fmt: skip
 
     # -- what users do ------------------------------------------------------------------
 
     def add(self) -> None:
         """Add what was dropped."""
-        files = {name: _as_bytes(content) for name, content in self._files.value.items()}
+        files = {name: _as_bytes(content) for name, content in self.files.value.items()}
         try:
             if not files:
                 raise GalamError("drop a spectrum or an image first", "upload")
-            z, position = _redshift(self._redshift.value), _position(self._position.value)
+            z, position = _redshift(self.redshift.value), _position(self.position.value)
         except GalamError as error:
             self.state.notify("error", error)
             return
-        scale = float(self._scale.value or SDSS_SCALE)
-        inbox = inbox_of(self.state)
-        self._work(lambda: inbox.add_files(files, scale, z, position))
+        self.arrivals.add_files(files, float(self.scale.value or SDSS_SCALE), z, position)
 
     def fetch(self) -> None:
         """Get a galaxy from SDSS."""
-        target = (self._target.value_input or self._target.value or "").strip()
+        target = (self.target.value_input or self.target.value or "").strip()
         if not target:
             self.state.notify("error", GalamError("give a position, an id or a name", "SDSS"))
             return
-        notes: list[str] = []
-        inbox = inbox_of(self.state)
-        self._work(lambda: ([inbox.fetch(target, notes.append)], notes))
+        self.arrivals.fetch(target, float(self.radius.value or 5.0))
 
-    def _work(self, job: Callable[[], tuple[list[str], list[str]]]) -> None:
-        self._progress.visible = True
-        self._add.disabled = self._fetch.disabled = True
-        compute(self.state, "yours", job, self._came, self._failed)
+    def cancel(self) -> None:
+        """Wait no longer."""
+        self.arrivals.cancel()
+        self.state.notify("info", "Stopped. Nothing was added.")
 
-    def _rest(self) -> None:
-        self._progress.visible = False
-        self._add.disabled = self._fetch.disabled = False
+    def _go(self, tab: str) -> None:
+        self.state.tab = tab
 
-    def _failed(self, error: GalamError) -> None:
-        self._notes = [str(error)]
-        self.state.notify("error", error)
-        self._describe()
-        self._rest()
-
-    def _came(self, result: tuple[list[str], list[str]]) -> None:
-        ids, self._notes = result
-        self._files.value = {}
+    def _open_demo(self) -> None:
         state = self.state
-        state.sources = {**state.sources, _NAME: str(inbox_of(self.state).path)}
-        if state.open(_NAME) and state.select(ids[0]):
-            state.notify("success", f"{ids[0]} is open: every tab shows it now.")
-        for note in self._notes:
-            state.notify("warning", note)
+        state.sources = {**state.sources, "demo": "demo"}
+        state.open("demo")
+
+    # -- what came ----------------------------------------------------------------------
+
+    def _arrived(self, *_events: Any) -> None:
+        files = self.files
+        self._here.object = files_html(files.value, files.coming, files.refused, MAX_UPLOAD_MB)
+        self._add.disabled = bool(self.arrivals.busy or files.coming or not files.value)
+
+    def _tell(self, *_events: Any) -> None:
+        """Follow what the session brings."""
+        arrivals = self.arrivals
+        self._working.visible = bool(arrivals.busy)
+        self._busy.object = f'<div class="g soft">{escape(arrivals.busy)}…</div>'
+        self._fetch.disabled = bool(arrivals.busy)
+        choices = arrivals.candidates
+        problem = None if choices else arrivals.problem
+        said = said_html(problem, arrivals.notes)
+        self._files_said.object = said if arrivals.about == "files" else ""
+        self._sdss_said.object = said if arrivals.about == "sdss" else ""
+        self._demo.visible = arrivals.offline
+        self._choices[:] = self._candidates() if choices else []
+        self._arrived()
+
+    def _candidates(self) -> list[Any]:
+        found = self.arrivals.candidates
+        text = f"SDSS has {len(found)} objects there: choose one."
+        head = html_pane(f'<div class="g" data-candidates="{len(found)}"><b>{text}</b></div>')
+        blank = pn.Spacer(width=_ID_WIDTH, height=1)
+        rows = [
+            bar(
+                pmui.Button(
+                    label=one.id, width=_ID_WIDTH, variant="outlined",
+                    on_click=lambda _e, one=one: self.arrivals.pick(one), **_SMALL,
+                ),
+                html_pane(candidate_html(one)),
+            )
+            for one in found[:_MOST]
+        ]  # fmt: skip
+        return [head, bar(blank, html_pane(CANDIDATE_HEADS)), *rows]
+
+    def show(self, galaxy: Galaxy | None) -> None:
+        """Say of a galaxy of the session whether it is like the training's, then what it has."""
+        state = self.state
+        self._galaxy = galaxy if state.survey_id == SURVEY else None
+        self._result.visible = self._galaxy is not None
         self._describe()
-        self._rest()
+        if self._galaxy is None:
+            return
+        found = known_judgement(state.data, galaxy.id, state.model)
+        waiting = state.model_state in ("waiting", "loading")
+        if found is None and not waiting:
+            judge(state, galaxy, self._judged)
+        text = "The model is being loaded…" if waiting else "Comparing with the training galaxies…"
+        self._outcome.object = outcome_html(galaxy, None if waiting else found, text)
+
+    def _judged(self, found: Judgement) -> None:
+        if self._galaxy is not None and found.galaxy_id == self._galaxy.id:
+            self._outcome.object = outcome_html(self._galaxy, found)
+            self._describe()
 
     def _describe(self) -> None:
-        said = "".join(f"<li>{escape(note)}</li>" for note in self._notes)
-        self._said.object = f'<div class="g"><ul>{said}</ul></div>' if said else ""
         frame, _ = self.table()
         if frame.empty:
-            self._list.object = '<div class="g soft">Nothing yet.</div>'
+            self._list.object = ""
             return
-        heads = "".join(f"<th style='text-align:left'>{escape(one)}</th>" for one in frame.columns)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(_text(cell))}</td>" for cell in row) + "</tr>"
-            for row in frame.itertuples(index=False)
-        )
-        self._list.object = (
-            f'<div class="g" data-yours="{len(frame)}" style="font-size:12px"><h2>So far</h2>'
-            f'<table style="width:100%"><tr>{heads}</tr>{rows}</table></div>'
-        )
+        state, domains = self.state, {}
+        if state.survey_id == SURVEY:
+            for galaxy_id in frame["id"]:
+                found = known_judgement(state.data, galaxy_id, state.model)
+                if found is not None:
+                    domains[galaxy_id] = domain_state(found.predictions)
+        self._list.object = list_html(frame, domains)
 
     # -- export ------------------------------------------------------------------------
 
@@ -192,6 +292,19 @@ class YoursView(View):
             "ids = inbox.add_files(files)[0] if files else []\n"
             "survey = load_survey(inbox.path) if ids else None\n"
         )
+
+
+_MOST = 12
+_ID_WIDTH = 250
+_CARD = {
+    "border": "1px solid var(--line)",
+    "border-radius": "8px",
+    "padding": "8px 12px",
+    "gap": "8px",
+    "margin-top": "6px",
+    "background": "var(--ground)",
+    "flex": "0 0 auto",
+}
 
 
 def _part(title: str, text: str, *items: Any) -> pn.Column:
@@ -228,11 +341,3 @@ def _position(text: str) -> tuple[float, float] | None:
     if found is None:
         raise GalamError(f"not a position: {text!r}", "Position", "for example 146.714 -1.041")
     return found
-
-
-def _text(cell: Any) -> str:
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    if isinstance(cell, float):
-        return "unknown" if math.isnan(cell) else f"{cell:.5g}"
-    return str(cell)

@@ -33,6 +33,7 @@ def sky_figure(
     values: np.ndarray | None = None,
     label: str = "",
     *,
+    centred: bool = False,
     view: SkyView | None = None,
     current: int | None = None,
     cohort: Sequence[int] | np.ndarray = (),
@@ -46,6 +47,9 @@ def sky_figure(
         Degrees; NaN where unknown (not drawn).
     values : ndarray, shape (n,), optional
         What to colour by: numbers, or strings for categories; `label` names them.
+    centred : bool
+        Of numbers: whether 0 is the middle of the scale, as for residuals. Galaxies
+        without a number are faint then.
     view : SkyView, optional
     current, cohort : int, sequence of int
         Row of the galaxy to ring, and rows of the set to highlight.
@@ -58,12 +62,14 @@ def sky_figure(
     view, style = view or SkyView(), style_for(dark)
     x, y = view.project(np.asarray(ra, dtype=float), np.asarray(dec, dtype=float))
     many = bool(np.isfinite(x).sum() > POINT_LIMIT)
-    pixels = shade(x, y, values, view.limits, _SHADE_SIZE, dark) if many else _NOTHING
+    pixels = _NOTHING
+    if many:
+        pixels = shade(x, y, values, view.limits, _SHADE_SIZE, dark, centred)
     chosen = [] if current is None else [current]
     layers = [
         *decoration(view, dark),
         _pixel_layer(pixels, view.limits),
-        galaxy_layer(x, y, values, label, dark=dark, empty=many),
+        galaxy_layer(x, y, values, label, dark=dark, empty=many, centred=centred),
         _rings(x, y, cohort, size=8, line_color=style.cohort, line_width=0.8, alpha=0.75),
         _rings(x, y, chosen, size=17, line_color=style.current, line_width=3),
     ]
@@ -76,7 +82,13 @@ def _pixel_layer(pixels: np.ndarray, limits: tuple[float, float, float, float]) 
 
 
 def _rings(x: np.ndarray, y: np.ndarray, rows: Sequence[int], **style: Any) -> hv.Points:
-    return hv.Points(rows_source(x, y, rows), ["x", "y"]).opts(fill_color=None, **style)
+    points = hv.Points(rows_source(x, y, rows), ["x", "y"])
+    return points.opts(fill_color=None, hooks=[_on_top], **style)
+
+
+def _on_top(plot: Any, _element: Any) -> None:
+    """Bokeh paints overlays on a canvas of their own: a ring moves and no point is drawn again."""
+    plot.handles["glyph_renderer"].level = "overlay"
 
 
 def _map_options(view: SkyView) -> dict[str, Any]:
@@ -115,10 +127,12 @@ def galaxy_layer(
     *,
     dark: bool = False,
     empty: bool = False,
+    centred: bool = False,
 ) -> hv.Points:
     """The galaxies as points, coloured by a number or a category.
 
-    With `empty`, only the colour bar or the legend remains of it.
+    With `empty`, only the colour bar or the legend remains of it; with `centred`, the
+    scale has 0 in its middle.
     """
     style, n = style_for(dark), len(x)
     size = 5.0 if n <= 3000 else 4.0 if n <= 20_000 else 2.5
@@ -142,9 +156,10 @@ def galaxy_layer(
         return points.opts(color="value", cmap=cmap, show_legend=True, **options)
     return points.opts(
         color="value",
-        cmap=list(style.palette),
-        clim=colour_limits(values),
-        clipping_colors={"NaN": style.unknown},
+        cmap=list(style.diverging if centred else style.palette),
+        clim=colour_limits(values, centred),
+        # Beside the grey of 0, what is not known must not look like a value.
+        clipping_colors={"NaN": style.unknown + ("59" if centred else "")},
         colorbar=True,
         colorbar_position="bottom",
         colorbar_opts={"title": label, "height": 9, "title_standoff": 3, "padding": 4, "margin": 2},
