@@ -6,14 +6,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import holoviews as hv
 import numpy as np
 import pytest
 
 pn = pytest.importorskip("panel")
 
+from bokeh.models import ColorBar  # noqa: E402
+
 from galam_explorer.app.population import load_population  # noqa: E402
 from galam_explorer.app.views.population import PopulationView  # noqa: E402
+from galam_explorer.app.views.sky import SkyMap  # noqa: E402
 from galam_explorer.app.views.tables import TablesView  # noqa: E402
+from galam_explorer.errors import GalamError  # noqa: E402
 from galam_explorer.evaluate.finish import finish_model  # noqa: E402
 from galam_explorer.evaluate.tables_saved import paper_beside, saved_evaluation  # noqa: E402
 from galam_explorer.preprocess import prepare_survey  # noqa: E402
@@ -53,11 +58,17 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
     return str(survey.path), finish_model(folder / "tiny", survey)
 
 
+def at_once(
+    state: Any, key: Any, work: Any, done: Any, failed: Any = None, *, slow: bool = False
+) -> None:
+    try:
+        done(work())
+    except GalamError as error:
+        failed(error)
+
+
 @pytest.fixture
 def view(source: tuple[str, Any], monkeypatch: pytest.MonkeyPatch) -> PopulationView:
-    def at_once(state: Any, key: Any, work: Any, done: Any, failed: Any = None) -> None:
-        done(work())
-
     monkeypatch.setattr("galam_explorer.app.views.population.compute", at_once)
     made = PopulationView.from_survey(source[0], model=source[1])
     made.show(None)
@@ -105,6 +116,97 @@ def test_brushing_chooses_a_set_and_a_tap_a_galaxy(view: PopulationView) -> None
     assert len(rings["x"]) == len(rows)
     view._tap("upper left", SimpleNamespace(x=x[rows[3]], y=y[rows[3]]))
     assert view.state.galaxy_id in view._found.ids[(x == x[rows[3]]) & (y == y[rows[3]])]
+
+
+def test_its_code_gives_the_same_galaxies(view: PopulationView) -> None:
+    view._set.value = "validation"
+    scope: dict[str, Any] = {}
+    exec(compile(view.code(), "population", "exec"), scope)
+    drawn = scope["figure"].traverse(lambda layer: layer, [hv.Points])[0]
+    shown = dots(view, "upper left")
+    for column, name in enumerate(("x", "y")):
+        np.testing.assert_allclose(drawn.dimension_values(column), shown[name])
+
+
+def sky(source: tuple[str, Any], monkeypatch: pytest.MonkeyPatch, **state: Any) -> SkyMap:
+    monkeypatch.setattr("galam_explorer.app.colours.compute", at_once)
+    return SkyMap.from_survey(source[0], model=source[1], **state)
+
+
+def points(view: SkyMap) -> dict[str, np.ndarray]:
+    return view._live._sources[5].data
+
+
+def test_the_map_is_coloured_by_the_residuals_of_the_view(
+    view: PopulationView, source: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view._colour_map()
+    assert view.state.color_by == "m4_minus_truth_log_age"
+    view._set.value = "all"
+    frame = view.table()[0].set_index("id")
+    shown = sky(source, monkeypatch, color_by="z")
+    shown.state.color_by = view.state.color_by
+    found = shown.colours.current()
+    assert found.centred
+    ids = shown.state.data.ids
+    expected = frame["residual"].reindex(ids).to_numpy(float)
+    np.testing.assert_allclose(found.values, expected)
+    known = np.isfinite(expected)
+    assert f"{known.sum()} with M4 − truth" in shown._controls.caption.object
+    # Those without a value are drawn first, so that they hide nothing.
+    drawn = points(shown)["value"]
+    assert np.isnan(drawn[: (~known).sum()]).all()
+    assert np.isfinite(drawn[(~known).sum() :]).all()
+    mapper = shown._live.figure.select_one(ColorBar).color_mapper
+    assert mapper.low == -mapper.high
+    frame, about = shown.table()
+    np.testing.assert_allclose(frame["m4_minus_truth_log_age"], expected)
+    assert about["m4_minus_truth_log_age"][0] == "dex"
+    scope: dict[str, Any] = {}
+    exec(compile(shown.code(), "sky", "exec"), scope)
+    np.testing.assert_allclose(scope["values"], expected)
+
+
+def test_the_map_says_why_there_are_no_residuals(
+    source: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = sky(source, monkeypatch)
+    shown.state.color_by = "m4_minus_label_m_h"
+    assert "this survey has no label" in shown._controls.caption.object
+    assert np.isnan(shown.colours.current().values).all()
+    shown.state.open_model("")
+    assert "no model is chosen" in shown._controls.caption.object
+    shown.state.color_by = "sn_r"
+    assert "residuals" not in shown._controls.caption.object
+
+    def fail(*_args: Any, **_more: Any) -> None:
+        raise GalamError("the disk is full", "here", "make room")
+
+    monkeypatch.setattr("galam_explorer.app.colours.load_population", fail)
+    broken = sky(source, monkeypatch, color_by="m3_minus_truth_m_h")
+    assert "the disk is full" in broken._controls.caption.object
+    assert not broken._controls.progress.visible
+
+
+def test_the_map_waits_for_residuals_and_says_how_far_they_are(
+    source: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "galam_explorer.app.colours.compute",
+        lambda state, key, work, done, failed, *, slow: asked.append((work, done)),
+    )
+    shown = SkyMap.from_survey(source[0], model=source[1], color_by="m1_minus_truth_m_h")
+    shown.__panel__()
+    assert shown._controls.progress.visible
+    assert "predicting the survey" in shown._controls.caption.object
+    shown.colours._tell(45, 90)
+    assert "45 of 90" in shown._controls.caption.object
+    assert shown._controls.progress.value == 50
+    work, done = asked[-1]
+    done(work())
+    assert not shown._controls.progress.visible
+    assert np.isfinite(points(shown)["value"]).sum() > 10
 
 
 def test_without_a_model_it_says_so(source: tuple[str, Any]) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import small_survey as small
 
+from galam_explorer.app import first
+from galam_explorer.app.colours import RESIDUALS, colour_groups
 from galam_explorer.app.data import open_survey_data
 from galam_explorer.app.fate import fate_counts
 from galam_explorer.app.state import ExplorerState, parse_position
+from galam_explorer.config import PreprocessConfig
+from galam_explorer.survey import SurveyWriter
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +150,86 @@ def test_cohort_keeps_known_ids(state: ExplorerState) -> None:
     state.set_cohort([])
     assert state.cohort == []
     assert state.message.kind == "info"
+
+
+def test_labels_become_colours_when_they_are_saved(tmp_path: Path) -> None:
+    from galam_explorer.config import LabelConfig
+    from galam_explorer.labels import label_survey, load_labels
+
+    state = ExplorerState({"s": str(small.make_survey(tmp_path / "s", n=8))})
+    state.open("s")
+    assert "label_log_age" not in state.data.column_choices().values()
+    assert np.isnan(state.data.labels()[0]).all()
+    config = LabelConfig(mdegree=0, degree=4, draws=2)
+    label_survey(state.data.survey, config, 1)
+    assert "label_m_h" in state.data.column_choices().values()
+    table = load_labels(state.data.survey, config).table.set_index("id")
+    values, label = state.data.values("label_m_h")
+    assert "dex" in label
+    np.testing.assert_array_equal(values, table["m_h"].reindex(state.data.ids))
+    assert np.isfinite(values).any()
+    np.testing.assert_array_equal(
+        state.data.labels(config)[1][:, 0], table["log_age_std"].reindex(state.data.ids)
+    )
+    # Others than those that exist: the newest.
+    other = state.data.labels(LabelConfig(draws=7))[0]
+    np.testing.assert_array_equal(other[:, 1], values)
+
+
+def test_residuals_are_offered_with_a_model_only(state: ExplorerState) -> None:
+    plain = colour_groups(state.data, "")
+    assert list(plain) == ["Catalogue", "Simulated truth"]
+    groups = colour_groups(state.data, "m", SimpleNamespace(predictors=("m3", "m4")))
+    names = list(groups["Residual of the model"].values())
+    assert "m4_minus_truth_m_h" in names
+    # The survey has no labels, the model no M1.
+    assert not [one for one in names if "label" in one or one.startswith("m1")]
+    kept = colour_groups(state.data, "", None, "m1_minus_label_m_h")
+    assert list(kept["Residual of the model"].values()) == ["m1_minus_label_m_h"]
+    for name, one in RESIDUALS.items():
+        assert one.name == name
+        assert "dex" in one.title
+
+
+def test_a_link_carries_a_residual(state: ExplorerState, folder: Path) -> None:
+    state.color_by = "m3_minus_truth_log_age"
+    other = ExplorerState({"small": str(folder)})
+    other.restore(state.link())
+    assert other.color_by == "m3_minus_truth_log_age"
+    assert other.message is None
+
+
+def test_the_first_galaxy_passes_the_preprocessing(tmp_path: Path) -> None:
+    galaxies = small.galaxies(9)
+    both = [one for one in galaxies if one.spectrum is not None and one.cutout is not None]
+    rejected = next(one for one in both if one.id == small.REJECTED)
+    good = next(one for one in both if one.id == small.WITH_BOTH)
+    image_only = next(one for one in galaxies if one.id == small.IMAGE_ONLY)
+    path = tmp_path / "s"
+    SurveyWriter(path, "Rejected first", "simulated").append([image_only, rejected, good])
+    state = ExplorerState({"s": str(path)})
+    state.open("s")
+    assert state.galaxy_id == small.WITH_BOTH
+    only = tmp_path / "only"
+    SurveyWriter(only, "Rejected only", "simulated").append([image_only, rejected])
+    state = ExplorerState({"only": str(only)})
+    state.open("only")
+    assert state.galaxy_id == small.REJECTED
+
+
+def test_the_first_galaxy_of_a_prepared_survey_is_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = open_survey_data(str(small.make_survey(tmp_path / "s", n=60)))
+    tried = []
+    monkeypatch.setattr(first, "_passes", lambda _d, one, _c: tried.append(one) or True)
+    known = np.array(["blended"] * len(data), dtype=object)
+    known[15] = "ok"
+    data.statuses[PreprocessConfig().hash] = known
+    assert first.first_galaxy(data, PreprocessConfig()) == "sim-000015"
+    assert tried == ["sim-000015"]
+    first.first_galaxy(data, PreprocessConfig())
+    assert len(tried) == 1
 
 
 def test_link_and_back(state: ExplorerState, folder: Path) -> None:

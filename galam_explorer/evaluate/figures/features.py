@@ -37,10 +37,12 @@ def feature_order(comparison: FeatureComparison, order: str = "number") -> np.nd
     ----------
     comparison : FeatureComparison
     order : {"number", "value", "r2"}
+        ``value``: by the real ones, or the simulated ones where these are missing;
         ``r2``: by the R² of each feature across validation galaxies, best first.
     """
-    if order == "value" and comparison.real is not None:
-        return np.argsort(-comparison.real, kind="stable")
+    values = comparison.simulated if comparison.real is None else comparison.real
+    if order == "value" and values is not None:
+        return np.argsort(-values, kind="stable")
     if order == "r2" and comparison.feature_r2 is not None:
         return np.argsort(-np.nan_to_num(comparison.feature_r2, nan=-np.inf), kind="stable")
     return np.arange(1024)

@@ -8,7 +8,7 @@ import holoviews as hv
 import numpy as np
 
 from galam_explorer.evaluate.figures.fit_grid import draws_figure, weights_figure
-from galam_explorer.evaluate.figures.spectrum import bad_runs
+from galam_explorer.evaluate.figures.spectrum import all_pixels, bad_runs
 from galam_explorer.evaluate.figures.style import font_sizes, style_for, toolbox
 from galam_explorer.records import LOGLAM_STEP, StellarPopulation
 
@@ -77,22 +77,10 @@ def fit_figure(fit: StellarPopulation, *, dark: bool = False, title: str = "") -
     (spans, data, shown, model), axes = fit_sources(fit)
     layers = [
         hv.VSpans((spans["x0"], spans["x1"])).opts(color=style.masked, alpha=0.4, line_color=None),
-        hv.Curve(
-            tuple(data[name] for name in ("wavelength", "flux", "model", "residual")),
-            "wavelength",
-            ["flux", "model", "residual"],
-        ).opts(
-            color=style.muted,
-            line_width=0.7,
-            alpha=0.5,
-            tools=["hover"],
-            hover_mode="vline",
-            hover_tooltips=[
-                ("λ", "@wavelength{0.0} Å"),
-                ("data", "@flux{0.000}"),
-                ("fit", "@model{0.000}"),
-                ("residual", "@residual{0.000}"),
-            ],
+        all_pixels(
+            data,
+            [("data", "@flux{0.000}"), ("fit", "@model{0.000}"), ("residual", "@residual{0.000}")],
+            style,
         ),
         hv.Curve((shown["x"], shown["y"])).opts(color=style.flux, line_width=1),
         hv.Curve((model["x"], model["y"])).opts(color=style.current, line_width=1.4),

@@ -21,6 +21,7 @@ __all__ = [
 
 QUANTITIES = {"log_age": "log age (log yr)", "m_h": "[M/H] (dex)"}
 """The two predicted quantities and their axis labels."""
+_RESIDUALS = {"log_age": "Δ log age (dex)", "m_h": "Δ [M/H] (dex)"}
 
 _POINTS = "x", "y"
 
@@ -205,21 +206,9 @@ def residual_figure(
 
     Parameters as for `comparison_figure`; layers: zero, galaxies, cohort, current.
     """
-    style, name = style_for(dark), QUANTITIES[quantity]
     x, y = _shown(reference, predicted, clipped)
-    residual = y - x
-    xlim = limits_of(x, y)
-    reach = float(np.nanmax(np.abs(residual), initial=0.1)) * 1.05
-    short = "Δ log age (dex)" if quantity == "log_age" else "Δ [M/H] (dex)"
-    return hv.Overlay(
-        [
-            hv.Curve((xlim, (0.0, 0.0))).opts(
-                color=style.current, line_width=1.5, line_dash="dashed"
-            ),
-            _dots(x, residual, style),
-            *_marked(x, residual, cohort, current, style),
-        ]
-    ).opts(plot_options(f"{against}: {name}", short, xlim=xlim, ylim=(-reach, reach)))
+    label = f"{against}: {QUANTITIES[quantity]}"
+    return _about_zero(x, y - x, limits_of(x, y), label, quantity, cohort, current, dark)
 
 
 def prediction_figure(
@@ -252,19 +241,31 @@ def residual_sn_figure(
 
     Layers: zero, galaxies, cohort, current.
     """
-    style = style_for(dark)
-    x, y = np.asarray(sn, float), np.asarray(residual, float)
+    x = np.asarray(sn, float)
     x = np.where(x > 0, x, np.nan)
     known = x[np.isfinite(x)]
     xlim = (0.9 * known.min(), 1.1 * known.max()) if len(known) else (1.0, 100.0)
-    reach = float(np.nanmax(np.abs(y), initial=0.1)) * 1.05
-    short = "Δ log age (dex)" if quantity == "log_age" else "Δ [M/H] (dex)"
-    return hv.Overlay(
-        [
-            hv.Curve((xlim, (0.0, 0.0))).opts(
-                color=style.current, line_width=1.5, line_dash="dashed"
-            ),
-            _dots(x, y, style),
-            *_marked(x, y, cohort, current, style),
-        ]
-    ).opts(plot_options("S/N in r", short, xlim=xlim, ylim=(-reach, reach), logx=True))
+    y = np.asarray(residual, float)
+    return _about_zero(x, y, xlim, "S/N in r", quantity, cohort, current, dark, logx=True)
+
+
+def _about_zero(
+    x: np.ndarray,
+    residual: np.ndarray,
+    xlim: tuple[float, float],
+    xlabel: str,
+    quantity: str,
+    cohort: Sequence[int] | np.ndarray,
+    current: int | None,
+    dark: bool,
+    **more: Any,
+) -> hv.Overlay:
+    """Residuals over something, with a line at 0 in the middle."""
+    style = style_for(dark)
+    reach = float(np.nanmax(np.abs(residual), initial=0.1)) * 1.05
+    zero = hv.Curve((xlim, (0.0, 0.0))).opts(
+        color=style.current, line_width=1.5, line_dash="dashed"
+    )
+    layers = [zero, _dots(x, residual, style), *_marked(x, residual, cohort, current, style)]
+    options = plot_options(xlabel, _RESIDUALS[quantity], xlim=xlim, ylim=(-reach, reach), **more)
+    return hv.Overlay(layers).opts(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,22 @@ __all__ = ["category_colours", "colour_limits", "shade", "shade_source"]
 _MOST_CATEGORIES = 16
 
 
-def colour_limits(values: np.ndarray) -> tuple[float, float]:
-    """The central 96 % of finite values, so that outliers do not take the scale."""
+def colour_limits(values: np.ndarray, centred: bool = False) -> tuple[float, float]:
+    """The central 96 % of finite values, so that outliers do not take the scale.
+
+    With `centred` 0 is in the middle.
+    """
     finite = values[np.isfinite(values)]
     if not len(finite):
-        return 0.0, 1.0
+        return (-1.0, 1.0) if centred else (0.0, 1.0)
+    if centred:
+        reach = float(np.percentile(np.abs(finite), 96.0)) or 1.0
+        return -reach, reach
     low, high = np.percentile(finite, [2.0, 98.0])
     return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
 
 
-def _colours(values: np.ndarray | None, dark: bool) -> tuple[np.ndarray, np.ndarray]:
+def _colours(values: np.ndarray | None, dark: bool, centred: bool) -> tuple[np.ndarray, np.ndarray]:
     """Index of each galaxy's colour (-1 for none), and the colours, uint8 (k, 3)."""
     style = style_for(dark)
     if values is None:
@@ -32,12 +39,16 @@ def _colours(values: np.ndarray | None, dark: bool) -> tuple[np.ndarray, np.ndar
         kinds = category_colours(values, dark)
         names = tuple(kinds[str(one)] for one in found)
     else:
-        low, high = colour_limits(values)
-        names = style.palette
+        low, high = colour_limits(values, centred)
+        names = style.diverging if centred else style.palette
         scaled = np.clip((values - low) / (high - low), 0.0, 1.0) * (len(names) - 1)
         index = np.where(np.isfinite(values), np.nan_to_num(scaled), -1.0)
-    colours = np.array([[int(n[i : i + 2], 16) for i in (1, 3, 5)] for n in names], np.uint8)
-    return np.zeros(0) if index is None else index, colours
+    return np.zeros(0) if index is None else index, _rgb(names)
+
+
+def _rgb(names: Sequence[str]) -> np.ndarray:
+    """Colours from ``#rrggbb``, uint8 (k, 3)."""
+    return np.array([[int(n[i : i + 2], 16) for i in (1, 3, 5)] for n in names], np.uint8)
 
 
 def shade(
@@ -47,6 +58,7 @@ def shade(
     limits: tuple[float, float, float, float],
     size: tuple[int, int],
     dark: bool = False,
+    centred: bool = False,
 ) -> np.ndarray:
     """Many galaxies as pixels: the mean colour of each, more opaque where there are more.
 
@@ -56,6 +68,8 @@ def shade(
         Plot coordinates; numbers, strings (the commonest of a pixel shows) or None.
     limits, size : tuple
         ``(x0, x1, y0, y1)`` of the picture; its width and height, px.
+    centred : bool
+        Whether 0 is the middle of the colour scale; galaxies without a value are faint.
 
     Returns
     -------
@@ -68,12 +82,13 @@ def shade(
     x0, x1, y0, y1 = limits
     canvas = ds.Canvas(size[0], size[1], x_range=(x0, x1), y_range=(y0, y1))
     frame = pd.DataFrame({"x": x, "y": y})
-    index, colours = _colours(values, dark)
+    index, colours = _colours(values, dark, centred)
     counts = np.nan_to_num(canvas.points(frame, "x", "y", ds.count()).to_numpy()).astype(float)
-    chosen = np.zeros(counts.shape, dtype=int)
+    chosen, blank = np.zeros(counts.shape, dtype=int), np.zeros(counts.shape, dtype=bool)
     if len(index) and len(colours) > _MOST_CATEGORIES:
         frame["value"] = np.where(index < 0, np.nan, index)
         mean = canvas.points(frame, "x", "y", ds.mean("value")).to_numpy()
+        blank = ~np.isfinite(mean)
         chosen = np.nan_to_num(mean, nan=0.0).round().astype(int)
     elif len(index):
         frame["value"] = pd.Categorical(index.astype(int), categories=range(len(colours)))
@@ -81,9 +96,10 @@ def shade(
             canvas.points(frame, "x", "y", ds.by("value", ds.count())).to_numpy().argmax(axis=2)
         )
     out = np.zeros((*counts.shape, 4), dtype=np.uint8)
-    out[..., :3] = colours[chosen]
+    out[..., :3] = np.where(blank[..., None], _rgb([style_for(dark).unknown]), colours[chosen])
     top = np.log1p(max(counts.max(), 1.0))
-    out[..., 3] = np.where(counts > 0, 90 + 165 * np.log1p(counts) / top, 0).astype(np.uint8)
+    opaque = np.where(blank & centred, 60, 90 + 165 * np.log1p(counts) / top)
+    out[..., 3] = np.where(counts > 0, opaque, 0).astype(np.uint8)
     return out
 
 

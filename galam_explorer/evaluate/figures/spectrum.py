@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "ABSORPTION",
     "EMISSION",
     "SpectrumLayers",
+    "all_pixels",
     "bad_runs",
     "flux_limits",
     "spectrum_figure",
@@ -197,6 +199,30 @@ def spectrum_layers(
     )
 
 
+def all_pixels(
+    columns: Mapping[str, np.ndarray], said: Sequence[tuple[str, str]], style: Style
+) -> hv.Curve:
+    """Every pixel of a spectrum, faintly, with its numbers under the pointer.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, shape (n,)
+        ``wavelength`` (Å), then what is drawn, then what is only said.
+    said : sequence of (str, str)
+        Bokeh tooltips, after the wavelength's.
+    style : Style
+    """
+    x, *ys = columns
+    return hv.Curve(tuple(columns.values()), x, ys).opts(
+        color=style.muted,
+        line_width=0.7,
+        alpha=0.55,
+        tools=["hover"],
+        hover_mode="vline",
+        hover_tooltips=[("λ", "@wavelength{0.0} Å"), *said],
+    )
+
+
 def _elements(layers: SpectrumLayers, style: Style) -> list[hv.Element]:
     shown = np.where(layers.good, layers.flux, np.nan)
     error = np.where(layers.good, layers.error, np.nan)
@@ -207,19 +233,10 @@ def _elements(layers: SpectrumLayers, style: Style) -> list[hv.Element]:
             (layers.wavelength, layers.flux - error, layers.flux + error),
             vdims=["lower", "upper"],
         ).opts(color=style.band, alpha=0.55, line_color=None),
-        hv.Curve(
-            (layers.wavelength, layers.flux, layers.error), "wavelength", ["flux", "error"]
-        ).opts(
-            color=style.muted,
-            line_width=0.7,
-            alpha=0.55,
-            tools=["hover"],
-            hover_mode="vline",
-            hover_tooltips=[
-                ("λ", "@wavelength{0.0} Å"),
-                ("flux", "@flux{0.00}"),
-                ("1σ", "@error{0.00}"),
-            ],
+        all_pixels(
+            {"wavelength": layers.wavelength, "flux": layers.flux, "error": layers.error},
+            [("flux", "@flux{0.00}"), ("1σ", "@error{0.00}")],
+            style,
         ),
         hv.Curve((layers.wavelength, shown)).opts(color=style.flux, line_width=1.1),
         hv.VLines(layers.emission).opts(color=style.emission, line_dash="dotted", line_width=1),

@@ -30,6 +30,19 @@ __all__ = [
 hv.Store.set_current_backend("bokeh")
 
 
+def _diverging(low: str, middle: str, high: str) -> tuple[str, ...]:
+    """256 colours from one end by way of the middle to the other."""
+    ends = [[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in (low, middle, high)]
+    found = []
+    for step in range(256):
+        share = step / 127.5
+        a, b = (ends[0], ends[1]) if share < 1 else (ends[1], ends[2])
+        part = share if share < 1 else share - 1
+        mixed = [round(p + (q - p) * part) for p, q in zip(a, b, strict=True)]
+        found.append("#{:02x}{:02x}{:02x}".format(*mixed))
+    return tuple(found)
+
+
 @dataclass(frozen=True)
 class Style:
     """Colours of one theme; text reaches a contrast of at least 4.5:1.
@@ -52,6 +65,8 @@ class Style:
         The galactic plane; galaxies without a value.
     palette : tuple of str
         Continuous colours, low to high.
+    diverging : tuple of str
+        Blue for negative, orange for positive values, grey for 0.
     categories : tuple of str
         Colours of categories, the usual or good one first.
     """
@@ -71,6 +86,7 @@ class Style:
     plane: str
     unknown: str
     palette: tuple[str, ...]
+    diverging: tuple[str, ...]
     categories: tuple[str, ...]
 
 
@@ -90,6 +106,7 @@ LIGHT = Style(
     plane="#8a6d3b",
     unknown="#bcc4cf",
     palette=tuple(Viridis256[:232]),
+    diverging=_diverging("#005a9c", "#b3bac5", "#c24e00"),
     categories=("#0072b2", "#d55e00", "#00936a", "#a8558a", "#8a7a00", "#3a93c9", "#6b7280"),
 )
 
@@ -109,6 +126,7 @@ DARK = Style(
     plane="#cda45c",
     unknown="#5a6779",
     palette=tuple(Viridis256[48:]),
+    diverging=_diverging("#4fb5f0", "#535d6b", "#ff9447"),
     categories=("#56b4e9", "#f0883e", "#2fc79b", "#dd92c4", "#e5d34d", "#9fb4ff", "#98a2b3"),
 )
 

@@ -1,0 +1,152 @@
+"""What the population view shows for a choice: figures, where their points are, words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import pandas as pd
+
+from galam_explorer.app.population import SETS, Population
+from galam_explorer.app.views.base import escape
+from galam_explorer.evaluate.figures import population as fig
+from galam_explorer.evaluate.figures.distributions import distribution_figure
+from galam_explorer.evaluate.figures.population_bins import coverage_figure, sn_scatter_figure
+from galam_explorer.evaluate.metrics import DEFINITIONS, regression_metrics, scatter_by_sn
+from galam_explorer.labels.dispersion import dispersion_by_sn
+
+__all__ = ["MODELS", "PLACES", "REFERENCES", "Choice", "Points", "draw", "facts_html", "table"]
+
+MODELS = {"m4": "M4 (image)", "m3": "M3 (image-only)", "m1": "M1 (spectrum)",
+          "m4_real": "M4, real features", "image_only": "image-only, large"}  # fmt: skip
+REFERENCES = {"truth": "simulated truth", "label": "pPXF-style label"}
+PLACES = ("upper left", "lower left", "upper right", "lower right")
+
+Points = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is shown.
+
+    Parameters
+    ----------
+    model : str
+        A predictor.
+    quantity : {"log_age", "m_h"}
+    against : {"truth", "label"}
+    chosen : str
+        A key of `SETS`, or ``all``.
+    clipped : bool
+    by_sn : bool
+        Signal-to-noise on the right; else sets and coverage.
+    """
+
+    model: str
+    quantity: str
+    against: str
+    chosen: str
+    clipped: bool = False
+    by_sn: bool = True
+
+    def values(self, found: Population) -> tuple[np.ndarray, np.ndarray]:
+        """Reference and prediction of every galaxy; NaN for those not shown."""
+        return (
+            found.reference(self.against, self.quantity),
+            found.predicted(self.model, self.quantity, self.chosen),
+        )
+
+
+def draw(
+    found: Population, choice: Choice, cohort: np.ndarray, current: int | None, dark: bool
+) -> tuple[dict[str, hv.Overlay], Points]:
+    """The four figures by place, and where the galaxies are in those that have them.
+
+    Parameters
+    ----------
+    cohort, current : ndarray of int, int or None
+        Rows to ring.
+    """
+    quantity = choice.quantity
+    reference, predicted = choice.values(found)
+    residual = predicted - reference
+    marked = {"cohort": cohort, "current": current, "dark": dark}
+    same = {"against": REFERENCES[choice.against], "clipped": choice.clipped, **marked}
+    made = {
+        "upper left": fig.comparison_figure(reference, predicted, quantity, **same),
+        "lower left": fig.residual_figure(reference, predicted, quantity, **same),
+    }
+    points = {"upper left": (reference, predicted), "lower left": (reference, residual)}
+    if choice.by_sn:
+        points["lower right"] = (found.sn_r, residual)
+        made["upper right"] = sn_scatter_figure(
+            _by_sn(found, choice), quantity, dispersion=_dispersion(found), dark=dark
+        )
+        made["lower right"] = fig.residual_sn_figure(found.sn_r, residual, quantity, **marked)
+    else:
+        values = {SETS[name]: reference[found.sets == name] for name in found.counts()}
+        label = fig.QUANTITIES[quantity]
+        made["upper right"] = distribution_figure(values, label, bins=30, dark=dark)
+        made["lower right"] = coverage_figure(_coverage(found, choice), quantity, dark=dark)
+    return made, points
+
+
+def _by_sn(found: Population, choice: Choice) -> dict[str, pd.DataFrame]:
+    reference = found.reference(choice.against, choice.quantity)
+    return {
+        MODELS.get(name, name): scatter_by_sn(
+            found.predicted(name, choice.quantity, choice.chosen), reference, found.sn_r
+        )
+        for name in found.predictors
+    }
+
+
+def _dispersion(found: Population) -> pd.DataFrame | None:
+    spread = found.dispersion
+    if not np.isfinite(spread).any():
+        return None
+    frame = pd.DataFrame({"log_age_std": spread[:, 0], "m_h_std": spread[:, 1]})
+    return dispersion_by_sn(frame.assign(covariance=np.nan, status="ok"), found.sn_r)
+
+
+def _coverage(found: Population, choice: Choice) -> pd.DataFrame:
+    from galam_explorer.evaluate.calibration import coverage_table
+
+    inside = np.ones(len(found.ids), bool)
+    if choice.chosen != "all":
+        inside = found.sets == choice.chosen
+    return coverage_table(
+        found.table[inside], found.references[choice.against][inside], found.sn_r[inside],
+        list(found.predictors),
+    )  # fmt: skip
+
+
+def facts_html(found: Population, choice: Choice) -> str:
+    """Number of galaxies, and the metrics with their definitions."""
+    reference, predicted = choice.values(found)
+    metrics = regression_metrics(predicted, reference)
+    parts = [
+        f'<abbr title="{escape(DEFINITIONS[name][1])}">{title}</abbr> <b>{metrics[name]:.3f}</b>'
+        for name, title in (("rmse", "RMSE"), ("sd", "SD"), ("nmad", "NMAD"), ("bias", "bias"),
+                            ("r2", "R²"), ("legacy_sd", "SD after the published clip"))
+    ]  # fmt: skip
+    return (
+        f'<div class="g" data-view="population" data-n="{metrics["n"]}">{metrics["n"]:,} galaxies'
+        f" · {' · '.join(parts)} <span class='soft'>dex</span></div>"
+    )
+
+
+def table(found: Population, choice: Choice) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """What is drawn, one row a galaxy, and (unit, definition) by column."""
+    reference, predicted = choice.values(found)
+    frame = pd.DataFrame(
+        {
+            "id": found.ids, "split": found.sets, "sn_r": found.sn_r, "reference": reference,
+            "predicted": predicted, "residual": predicted - reference,
+        }
+    )  # fmt: skip
+    words = f"{choice.model} {choice.quantity} against {choice.against}"
+    about = {"residual": ("dex", f"predicted minus reference: {words}")}
+    return frame[np.isfinite(predicted)], about
