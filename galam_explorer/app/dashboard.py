@@ -13,6 +13,7 @@ import panel_material_ui as pmui
 from panel.util import edit_readonly
 from tornado.ioloop import IOLoop
 
+from galam_explorer.app.arrivals import leave
 from galam_explorer.app.background import forget
 from galam_explorer.app.bridge import Bridge
 from galam_explorer.app.live import hold, when_locked
@@ -156,6 +157,7 @@ class Dashboard:
     def close(self) -> None:
         """Let go of everything, when the session ends."""
         forget(self.state)
+        leave(self.state)
         self._doc = None
         self.review.close()
         if self.workspace is not None:

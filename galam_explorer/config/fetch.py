@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from galam_explorer.config.base import Config
 
-__all__ = ["ARCHIVE", "RSYNC", "SESAME", "SKYSERVER", "FetchConfig"]
+__all__ = ["ARCHIVE", "MIRRORS", "RSYNC", "SESAME", "SKYSERVER", "FetchConfig", "mirrors"]
 
 SKYSERVER = "https://skyserver.sdss.org"
 ARCHIVE = "https://data.sdss.org/sas"
 RSYNC = "rsync://dtn.sdss.org"
 SESAME = "https://cds.unistra.fr/cgi-bin/nph-sesame"
 
+MIRRORS = {"skyserver": "GALAM_SKYSERVER", "archive": "GALAM_ARCHIVE", "sesame": "GALAM_SESAME"}
+"""Environment variables with other addresses of the services, for mirrors and tests."""
+
 RELEASES = (12, 13, 14, 15, 16, 17, 18, 19)
 """Data releases with spec-lite files and SkyServer's present SQL page (DR11 has none)."""
 MAX_RATE = 1.0
 """SkyServer allows 60 queries a minute per client (help, "Query Limits")."""
 MAX_ARCHIVE_RATE = 20.0
+
+
+def mirrors() -> dict[str, str]:
+    """Fields of `FetchConfig` that the environment sets."""
+    return {field: os.environ[name] for field, name in MIRRORS.items() if os.environ.get(name)}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from galam_explorer.config.fetch import FetchConfig
+from galam_explorer.config.fetch import FetchConfig, mirrors
 from galam_explorer.records import Galaxy
 from galam_explorer.survey.sdss_counts import SelectionCounts, full_counts
 from galam_explorer.survey.sdss_galaxy import find_candidates, find_galaxy
@@ -31,11 +31,19 @@ __all__ = [
     "fetch_survey",
     "find_spectra",
     "selection_histogram",
+    "single_config",
 ]
 
 
-ONE = FetchConfig(retries=2, connect_timeout=5.0, read_timeout=30.0)
-"""For one galaxy, with somebody waiting."""
+def single_config() -> FetchConfig:
+    """For one galaxy, with somebody waiting; at the addresses that the environment names.
+
+    Raises
+    ------
+    GalamError
+        If GALAM_SKYSERVER, GALAM_ARCHIVE or GALAM_SESAME is no address.
+    """
+    return FetchConfig(retries=2, connect_timeout=5.0, read_timeout=30.0, **mirrors())
 
 
 def _client(
@@ -109,6 +117,7 @@ def fetch_galaxy(
     config: FetchConfig | None = None,
     radius: float = 5.0,
     note: Callable[[str], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Galaxy:
     """Bring one galaxy from SDSS.
 
@@ -123,6 +132,8 @@ def fetch_galaxy(
         How far from the position to look, arcsec.
     note : callable, optional
         Called with sentences about what was found and what not.
+    stop : threading.Event, optional
+        Ends all waiting for the services when set.
 
     Returns
     -------
@@ -133,14 +144,16 @@ def fetch_galaxy(
     Raises
     ------
     SeveralCandidatesError
-        If several spectra may be meant.
+        If several objects may be meant.
     ServiceError
         If a service does not answer; at once (``offline`` set) without a network.
+    FetchStoppedError
+        If it was stopped.
     GalamError
         If SDSS has nothing there, or nobody knows the name.
     """
-    config = config or ONE
-    client = _client(config, patient=False)
+    config = config or single_config()
+    client = _client(config, stop, patient=False)
     return find_galaxy(client, config, target, radius, note or _ignore)
 
 
@@ -151,7 +164,7 @@ def find_spectra(
 
     Parameters and errors are those of `fetch_galaxy`.
     """
-    client = _client(config or ONE, patient=False)
+    client = _client(config or single_config(), patient=False)
     return find_candidates(client, parse_target(target), radius, _ignore)[0]
 
 

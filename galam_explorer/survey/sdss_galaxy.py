@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -25,11 +27,19 @@ from galam_explorer.survey.sdss_queries import (
 from galam_explorer.survey.sdss_retry import BadBodyError, NotThereError, ServiceError
 from galam_explorer.survey.sdss_run import galaxy_from
 from galam_explorer.survey.sdss_select import Client
-from galam_explorer.survey.sdss_targets import Candidate, Target, choose, parse_target, position_id
+from galam_explorer.survey.sdss_targets import (
+    SAME_FIBRE,
+    Candidate,
+    Target,
+    choose,
+    parse_target,
+    position_id,
+)
 
 __all__ = ["NamingClient", "find_candidates", "find_galaxy"]
 
 NAN = float("nan")
+_PHOTO = ("ra", "dec", "petroMag_r", "petroR90_r")
 MAX_RADIUS = 180.0
 
 Notes = Callable[[str], None]
@@ -92,9 +102,10 @@ def find_galaxy(
 ) -> Galaxy:
     """Bring one galaxy; see `galam_explorer.survey.sdss_fetch.fetch_galaxy`."""
     wanted = parse_target(target)
-    candidates, (ra, dec) = find_candidates(client, wanted, radius, note)
+    candidates, place = find_candidates(client, wanted, radius, note)
     if candidates:
-        row = choose(candidates, target).row
+        without = partial(_without_spectrum, client, place, radius, candidates)
+        row = choose(candidates, target, without).row
         if row.spec_class != "GALAXY":
             note(f"SDSS says that {row.id} is a {row.spec_class}, not a galaxy")
         spectrum = _spectrum(client, config, row, note) if config.spectra else None
@@ -106,7 +117,7 @@ def find_galaxy(
         )
     else:
         note(f"SDSS has no spectrum within {radius:g}″")
-        row, spectrum = _photometric(client, ra, dec, radius, note), None
+        row, spectrum = _photometric(client, place, radius, target, note), None
     cutout = _cutout(client, config, row, note) if config.cutouts else None
     if spectrum is None and cutout is None:
         raise GalamError(
@@ -118,21 +129,52 @@ def find_galaxy(
     return galaxy
 
 
-def _photometric(client: Client, ra: float, dec: float, radius: float, note: Notes) -> SpecRow:
-    """The nearest galaxy in the images, or just the position; plate 0 marks it."""
-    mag, r90 = NAN, NAN
-    table = client.table(nearby_photo_sql(ra, dec, radius), PHOTO_COLUMNS)
-    if table:
-        first = table[0]
-        try:
-            ra, dec = float(first["ra"]), float(first["dec"])
-            mag, r90 = (float(first[name]) for name in ("petroMag_r", "petroR90_r"))
-        except ValueError as error:
-            raise ServiceError(f"a row has no numbers ({error})", "SkyServer") from error
-        mag, r90 = (one if one > 0 else NAN for one in (mag, r90))
-    else:
-        note(f"SDSS's images have no galaxy within {radius:g}″; this is what is there")
+def _photometric(
+    client: Client, place: tuple[float, float], radius: float, target: str, note: Notes
+) -> SpecRow:
+    """The galaxy of the images that is meant, or just the position; plate 0 marks it."""
+    if found := _in_images(client, place, radius):
+        return choose(found, target).row
+    note(f"SDSS's images have no galaxy within {radius:g}″; this is what is there")
+    return _row_without_spectrum(*place)
+
+
+def _in_images(client: Client, place: tuple[float, float], radius: float) -> list[Candidate]:
+    """Galaxies of the images, the nearest first."""
+    table = client.table(nearby_photo_sql(*place, radius), PHOTO_COLUMNS)
+    try:
+        rows = [_row_without_spectrum(*(float(line[name]) for name in _PHOTO)) for line in table]
+    except ValueError as error:
+        raise ServiceError(f"a row has no numbers ({error})", "SkyServer") from error
+    return [
+        Candidate(row, _arcsec(line["distance"])) for row, line in zip(rows, table, strict=True)
+    ]
+
+
+def _row_without_spectrum(ra: float, dec: float, mag: float = NAN, r90: float = NAN) -> SpecRow:
+    mag, r90 = (one if one > 0 else NAN for one in (mag, r90))
     return SpecRow(0, 0, 0, "", ra, dec, NAN, -1, NAN, "", mag, r90)
+
+
+def _without_spectrum(
+    client: Client, place: tuple[float, float], radius: float, known: list[Candidate]
+) -> list[Candidate]:
+    """Galaxies of the images that are none of those with a spectrum."""
+    if not all(map(math.isfinite, place)):
+        return []
+    try:
+        found = _in_images(client, place, radius)
+    except ServiceError:
+        # Those with a spectrum are enough to choose from.
+        return []
+    return [one for one in found if all(_apart(one.row, other.row) > SAME_FIBRE for other in known)]
+
+
+def _apart(one: SpecRow, other: SpecRow) -> float:
+    """Distance in arcsec of two positions that are near each other."""
+    east = (one.ra - other.ra + 180) % 360 - 180
+    east *= math.cos(math.radians(one.dec))
+    return 3600 * math.hypot(east, one.dec - other.dec)
 
 
 def _unnamed(row: SpecRow, cutout: Cutout | None) -> Galaxy:

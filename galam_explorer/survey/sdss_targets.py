@@ -5,15 +5,26 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from galam_explorer.errors import GalamError
 from galam_explorer.survey.sdss_ids import id_from_specobjid
 from galam_explorer.survey.sdss_queries import SpecRow
 
-__all__ = ["Candidate", "SeveralCandidatesError", "Target", "choose", "parse_target", "position_id"]
+__all__ = [
+    "PICK_RADIUS",
+    "Candidate",
+    "SeveralCandidatesError",
+    "Target",
+    "choose",
+    "parse_target",
+    "position_id",
+]
 
 MAX_TARGET = 200
+PICK_RADIUS = 0.1
+"""Where to look for a candidate that was picked, arcsec: no other is so near to it."""
 SAME_FIBRE = 1.5
 """Spectra within this of the position are of what is there (an SDSS fibre's radius), arcsec."""
 _ID = re.compile(r"(?:spec-)?(\d{1,5})[-/ ](\d{5})[-/ ](\d{1,4})(?:\.fits?)?", re.IGNORECASE)
@@ -38,19 +49,37 @@ class Target:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A spectrum near a position, `distance` in arcsec."""
+    """What SDSS has near a position, `distance` in arcsec.
+
+    Either a spectrum, or a galaxy of the images without one (`row.plate` is 0).
+    """
 
     row: SpecRow
     distance: float
 
+    @property
+    def has_spectrum(self) -> bool:
+        """Whether SDSS took a spectrum of it."""
+        return self.row.plate > 0
+
+    @property
+    def id(self) -> str:
+        """The galaxy's id, if it is fetched."""
+        return self.row.id if self.has_spectrum else position_id(self.row.ra, self.row.dec)
+
+    @property
+    def target(self) -> str:
+        """What to fetch, within `PICK_RADIUS`, to get this one."""
+        return self.row.id if self.has_spectrum else f"{self.row.ra:.6f} {self.row.dec:.6f}"
+
     def __str__(self) -> str:
         row = self.row
-        what = f"{row.spec_class}, z = {row.z:.4f}, r = {row.petro_mag_r:.1f}"
-        return f"{row.id} ({what}, {self.distance:.1f}″ away)"
+        what = f"{row.spec_class}, z = {row.z:.4f}" if self.has_spectrum else "no spectrum"
+        return f"{self.id} ({what}, r = {row.petro_mag_r:.1f}, {self.distance:.1f}″ away)"
 
 
 class SeveralCandidatesError(GalamError):
-    """More than one spectrum may be meant; `candidates` has them, the nearest first."""
+    """More than one object may be meant; `candidates` has them, the nearest first."""
 
     candidates: tuple[Candidate, ...] = ()
 
@@ -110,10 +139,22 @@ def _sexagesimal(text: str) -> Target:
     return Target("position", text, ra=float(position.ra.deg) % 360.0, dec=float(position.dec.deg))
 
 
-def choose(candidates: list[Candidate], text: str) -> Candidate:
+def choose(
+    candidates: list[Candidate],
+    text: str,
+    others: Callable[[], list[Candidate]] = list,
+) -> Candidate:
     """The candidate that is meant.
 
     It is the only one, or the only one on the spot, or the only galaxy.
+
+    Parameters
+    ----------
+    candidates : list of Candidate
+    text : str
+        What was asked for, for the error message.
+    others : callable
+        Gives more to choose from, once it is clear that a choice must be made.
 
     Raises
     ------
@@ -128,11 +169,13 @@ def choose(candidates: list[Candidate], text: str) -> Candidate:
         found = [one for one in candidates if keep(one)]
         if len(found) == 1:
             return found[0]
-    listed = "; ".join(str(one) for one in candidates[:5])
+    offered = sorted([*candidates, *others()], key=lambda one: one.distance)
+    listed = "; ".join(str(one) for one in offered[:5])
+    kind = "spectra" if all(one.has_spectrum for one in offered) else "objects"
     error = SeveralCandidatesError(
-        f"{len(candidates)} spectra are near: {listed}", text, "name one of them"
+        f"{len(offered)} {kind} are near: {listed}", text, "name one of them"
     )
-    error.candidates = tuple(candidates)
+    error.candidates = tuple(offered)
     raise error
 
 

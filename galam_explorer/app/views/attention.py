@@ -16,6 +16,7 @@ from galam_explorer.app.background import compute
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.views.attention_text import attention_code, heading_html, map_html
 from galam_explorer.app.views.base import View, bar, empty_card, html_pane
+from galam_explorer.app.views.domain import known_badge
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.explain import (
     AttentionMaps,
@@ -172,7 +173,8 @@ class AttentionView(View):
         figures["ablation"].update(*fig.ablation_sources(maps, ablation, target))
         figures["mosaic"].update(*mosaic_sources(maps, *chosen))
         figures["trade"].update(*fig.trade_sources(maps, ablation, target, *chosen))
-        self._head.object = heading_html(maps, ablation, self._galaxy)
+        flag = known_badge(self.state, self._galaxy)
+        self._head.object = heading_html(maps, ablation, self._galaxy, flag)
         for name, text in map_html(maps, ablation, target, *chosen).items():
             self._captions[name].object = text
 

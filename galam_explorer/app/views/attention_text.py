@@ -18,9 +18,11 @@ _RHO = (
 )
 
 
-def heading_html(maps: AttentionMaps, ablation: TokenAblation, galaxy: Galaxy | None) -> str:
-    """Id, and how far attention and ablation agree."""
-    parts = [f"<h2>{escape(galaxy.id) if galaxy is not None else ''}</h2>"]
+def heading_html(
+    maps: AttentionMaps, ablation: TokenAblation, galaxy: Galaxy | None, flag: str = ""
+) -> str:
+    """Id, a flag, and how far attention and ablation agree."""
+    parts = [f"<h2>{escape(galaxy.id) if galaxy is not None else ''}</h2>", flag]
     for value, text in zip(ablation.correlation, QUANTITIES.values(), strict=True):
         if np.isfinite(value):
             parts.append(

@@ -14,6 +14,7 @@ from bokeh.events import Tap
 from galam_explorer.app.background import compute
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.views.base import View, bar, empty_card, html_pane
+from galam_explorer.app.views.domain import known_badge
 from galam_explorer.app.views.features_text import (
     features_code,
     heading_html,
@@ -228,7 +229,8 @@ class FeaturesView(View):
         figures["features"].update(*fig.features_sources(found, order, chosen))
         figures["residual"].update(*fig.residual_sources(found, order, chosen))
         figures["r2"].update(*fig.r2_sources(*self._survey_r2, found))
-        self._head.object = heading_html(found, self._galaxy)
+        flag = known_badge(self.state, self._galaxy)
+        self._head.object = heading_html(found, self._galaxy, flag)
         nothing = found.real is None and found.simulated is None
         self._card.object = empty_card("No features", found.reason) if nothing else ""
         lack = lack_text(found)

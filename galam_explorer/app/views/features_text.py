@@ -30,10 +30,10 @@ def lack_text(found: FeatureComparison) -> str:
     return ""
 
 
-def heading_html(found: FeatureComparison, galaxy: Galaxy | None) -> str:
-    """Id, R² of this galaxy, and the mean vector's beside it."""
+def heading_html(found: FeatureComparison, galaxy: Galaxy | None, flag: str = "") -> str:
+    """Id, a flag, R² of this galaxy, and the mean vector's beside it."""
     name = escape(galaxy.id) if galaxy is not None else ""
-    parts = [f"<h2>{name}</h2>"]
+    parts = [f"<h2>{name}</h2>", flag]
     if np.isfinite(found.r2):
         better = "good" if found.r2 > found.r2_mean else "bad"
         parts.append(

@@ -14,6 +14,7 @@ from galam_explorer.app.code import galaxy_code
 from galam_explorer.app.columns import COLUMNS
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.views.base import View, bar, empty_card, escape, html_pane
+from galam_explorer.app.views.domain import domain_badge, known_badge
 from galam_explorer.app.views.strip import StripPanel
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures.cutout import cutout_figure, cutout_sources
@@ -31,8 +32,15 @@ _MAIN_TRUTHS = ("true_log_age", "true_m_h", "true_log_mass", "true_log_ssfr", "t
 """Shown where there is little room; the others need a wider window."""
 
 
-def facts_html(galaxy: Galaxy) -> str:
-    """Id, origin and every number with its unit; definitions appear on hover."""
+def facts_html(galaxy: Galaxy, flag: str = "") -> str:
+    """Id, origin and every number with its unit; definitions appear on hover.
+
+    Parameters
+    ----------
+    galaxy : Galaxy
+    flag : str
+        Markup of what must be known before any number.
+    """
     badge = _ORIGINS.get(galaxy.origin, galaxy.origin)
     rows = [_fact(name, getattr(galaxy, name)) for name in COLUMNS if hasattr(galaxy, name)]
     if galaxy.spec_class:
@@ -47,7 +55,7 @@ def facts_html(galaxy: Galaxy) -> str:
         f'<div class="g factbox" data-galaxy="{escape(galaxy.id)}">'
         '<div style="display:flex;gap:8px;align-items:center;flex-wrap:wrap">'
         f"<h2 style='font-size:17px'>{escape(galaxy.id)}</h2>"
-        f'<span class="badge {escape(galaxy.origin)}">{escape(badge)}</span>{warning}</div>'
+        f'<span class="badge {escape(galaxy.origin)}">{escape(badge)}</span>{flag}{warning}</div>'
         f'<dl class="facts">{"".join(rows)}</dl>{_truth(galaxy)}</div>'
     )
 
@@ -109,6 +117,7 @@ class GalaxyView(View):
         self._frame.param.watch(lambda e: state.param.update(rest_frame=e.new), "value")
         self._about = html_pane(styles={"min-width": "0"})
         self.strip = StripPanel(state, self.bridge)
+        self.strip.told = self._flag
         self._layout = self._arrange()
         self.watch(self._redraw_spectrum, "rest_frame")
         self.watch(self._redraw_image, "show_mask")
@@ -143,10 +152,15 @@ class GalaxyView(View):
         if galaxy is None:
             self._facts.object = empty_card("No galaxy", "Choose one on the map or in the table.")
         else:
-            self._facts.object = facts_html(galaxy)
+            self._facts.object = facts_html(galaxy, known_badge(self.state, galaxy))
         self._redraw_image()
         self._redraw_spectrum()
         self.strip.show(galaxy)
+
+    def _flag(self) -> None:
+        """Say before the numbers that the galaxy is not like the training's, once it is known."""
+        if self._galaxy is not None and (flag := domain_badge(self.strip.found.predictions)):
+            self._facts.object = facts_html(self._galaxy, flag)
 
     def close(self) -> None:
         self.strip.close()

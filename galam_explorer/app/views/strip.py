@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import holoviews as hv
@@ -13,6 +14,7 @@ from galam_explorer.app.code import strip_code
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.predicting import Judgement, judge, known_judgement, truth_of
 from galam_explorer.app.views.base import View, bar, escape, html_pane
+from galam_explorer.app.views.domain import domain_badge
 from galam_explorer.evaluate.figures import predictions as fig
 from galam_explorer.records import Galaxy
 
@@ -30,10 +32,8 @@ _SPLITS = {
 def verdict_html(found: Judgement, truths: dict[str, float], waiting: str = "") -> str:
     """What must be known before the numbers: domain, split, disagreement, what the line is."""
     parts = ['<h2 style="white-space:nowrap">Age and metallicity</h2>']
-    if warning := fig.domain_warning(found.predictions):
-        parts.append(
-            f'<span class="badge bad" title="{escape(warning)}">outside the training domain</span>'
-        )
+    if flag := domain_badge(found.predictions):
+        parts.append(flag)
     if waiting or found.problem:
         parts.append(f'<span class="soft">{escape(waiting or found.problem)}</span>')
     if found.split in _SPLITS:
@@ -83,8 +83,8 @@ def image_prediction_html(now: Any, usual: Any = None) -> str:
     )
     name = f'<abbr title="{escape(about)}">{fig.PREDICTORS[key][0]}</abbr>'
     return (
-        f'<div class="g" data-film="{key}" style="white-space:nowrap">{name}: '
-        f"{', '.join(parts)}</div>"
+        f'<div class="g" data-film="{key}" style="white-space:nowrap">{domain_badge(now)} '
+        f"{name}: {', '.join(parts)}</div>"
     )
 
 
@@ -99,6 +99,7 @@ class StripPanel(View):
         super().__init__(state, bridge)
         self._galaxy: Galaxy | None = None
         self.found = _NOTHING
+        self.told: Callable[[], None] = lambda: None
         self._figures = {
             quantity: LiveFigure(self._axis(quantity), f"strip-{quantity}")
             for quantity in fig.QUANTITIES
@@ -169,6 +170,7 @@ class StripPanel(View):
             )
             live.update(sources, axes)
         self._verdict.object = verdict_html(found, truths, waiting)
+        self.told()
 
     def recolour(self) -> None:
         for quantity, live in self._figures.items():

@@ -1,0 +1,53 @@
+"""Files dropped on the page: which have come, which are on their way, which are too much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import panel as pn
+import param
+
+__all__ = ["Dropper"]
+
+
+class Dropper(pn.widgets.FileDropper):
+    """Panel's dropper, which also says what is still coming and holds bounded memory.
+
+    The browser refuses files above `max_file_size` itself; what holds for those
+    who get round that is `max_bytes`.
+    """
+
+    coming: list[str] = param.List(default=[], item_type=str, doc="Names of files on their way.")
+    refused: list[str] = param.List(default=[], item_type=str, doc="Names of those too large.")
+    max_bytes = param.Integer(default=64 * 2**20, bounds=(1, None), doc="Most bytes of a file.")
+
+    _rename: ClassVar[Mapping[str, str | None]] = {
+        **pn.widgets.FileDropper._rename,
+        "coming": None,
+        "refused": None,
+        "max_bytes": None,
+    }
+
+    def _process_event(self, event: Any) -> None:
+        if event.event_name == "upload_event" and not self._takes(event.data):
+            return
+        super()._process_event(event)
+        self.coming = sorted(self._file_buffer)
+
+    def _takes(self, data: Mapping[str, Any]) -> bool:
+        """Whether a piece belongs to a file that is wanted; a file too large is forgotten."""
+        name, buffer = data["name"], self._file_buffer
+        if data["chunk"] == 1:
+            buffer[name] = []
+            self.refused = [one for one in self.refused if one != name]
+        if name not in buffer:
+            return False
+        known = set(self.value) | set(buffer)
+        size = sum(len(piece) for piece in buffer[name]) + len(data["data"])
+        if size <= self.max_bytes and len(known) <= (self.max_files or len(known)):
+            return True
+        del buffer[name]
+        self.refused = [*self.refused, name]
+        self.coming = sorted(buffer)
+        return False
