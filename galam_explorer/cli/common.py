@@ -1,4 +1,4 @@
-"""What every command shares: errors in one line, progress bars, a JSON last line."""
+"""What every command shares: options, errors in one line, progress bars, a JSON last line."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import contextlib
 import json
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,12 +21,34 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from galam_explorer.errors import GalamError
 
-__all__ = ["DebugOption", "JsonOption", "console", "finish", "progress_bar", "user_errors"]
+if TYPE_CHECKING:
+    from galam_explorer.survey import Survey
+
+__all__ = [
+    "DebugOption",
+    "JsonOption",
+    "console",
+    "finish",
+    "list_lines",
+    "make_table",
+    "open_survey",
+    "option",
+    "progress_bar",
+    "say",
+    "user_errors",
+]
 
 console = Console(stderr=True)
+
+
+def option(about: str = "", **more: Any) -> Any:
+    """An option with its help text; `more` goes to `typer.Option`."""
+    return typer.Option(help=about or None, **more)
+
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print a machine-readable summary as the last line.")
@@ -41,15 +64,72 @@ def user_errors(debug: bool = False) -> Iterator[None]:
     except GalamError as error:
         if debug:
             traceback.print_exc()
-        console.print(f"[bold red]Error[/] {_escape(str(error))}", highlight=False, soft_wrap=True)
+        say(error, "Error", "bold red")
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        console.print("Stopped. What is finished stays; the same command resumes.")
+        say("Stopped. What is finished stays; the same command resumes.")
         raise typer.Exit(130) from error
 
 
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
+def say(text: object, title: str = "", style: str = "") -> None:
+    """Print one line as it is: nothing in it is markup, and it is not wrapped.
+
+    Parameters
+    ----------
+    text : object
+    title : str
+        A word before it.
+    style : str
+        Rich's style of the title.
+    """
+    head = f"[{style}]{title}[/] " if title else ""
+    console.print(f"{head}{escape(str(text))}", highlight=False, soft_wrap=True)
+
+
+def list_lines(
+    title: str, style: str, lines: Sequence[object], most: int = 0, rest: str = ""
+) -> None:
+    """One line each, at most `most` (0: all) and then how many more there are.
+
+    Parameters
+    ----------
+    title, style : str
+        As of `say`.
+    lines : sequence
+    most : int
+    rest : str
+        Where the others are.
+    """
+    shown = lines[:most] if most else lines
+    for line in shown:
+        say(line, title, style)
+    if left := len(lines) - len(shown):
+        say(f"… and {left} more{f' ({rest})' if rest else ''}", title, style)
+
+
+def make_table(title: str, names: Iterable[str], numbers: Iterable[str]) -> Table:
+    """A table whose columns `names` are words and `numbers` are to the right."""
+    table = Table(title=title)
+    for name in names:
+        table.add_column(name)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
+def open_survey(source: str) -> Survey:
+    """Open a survey and say what of it cannot be read.
+
+    Raises
+    ------
+    GalamError
+        If there is none.
+    """
+    from galam_explorer.survey import load_survey
+
+    survey = load_survey(source)
+    list_lines("left out", "yellow", survey.problems)
+    return survey
 
 
 @contextlib.contextmanager

@@ -9,14 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from galam_explorer.cli.common import (
-    DebugOption,
-    JsonOption,
-    console,
-    finish,
-    progress_bar,
-    user_errors,
-)
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption, JsonOption
+from galam_explorer.cli.plugin import PluginOption
 
 __all__ = ["evaluate_command"]
 
@@ -42,6 +37,7 @@ def evaluate_command(
         typer.Option(help="Measure the cutouts and fit the baselines (some minutes, once)."),
     ] = True,
     png: Annotated[bool, typer.Option(help="Draw PNG files of the figures.")] = True,
+    plugin: PluginOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -54,22 +50,22 @@ def evaluate_command(
     from galam_explorer.evaluate.report import make_report, read_metrics
     from galam_explorer.survey import load_survey
 
-    with user_errors(debug):
+    with ui.user_errors(debug):
         started = time.perf_counter()
         opened = survey_of_run(runs[0]) if survey is None else load_survey(survey)
         groups = []
         for number, group in enumerate(group_runs(runs)):
-            with progress_bar(f"Measuring {', '.join(map(str, group))}") as report:
+            with ui.progress_bar(f"Measuring {', '.join(map(str, group))}") as report:
                 groups.append(measure(group, opened, photometry and number == 0, report))
         folder = out or Path(runs[0]) / "evaluation"
-        with progress_bar("Drawing") as report:
+        with ui.progress_bar("Drawing") as report:
             made = make_report(groups, folder, read_metrics(runs[0]), draws, png, progress=report)
         for note in groups[0].notes:
-            console.print(note, highlight=False, soft_wrap=True)
+            ui.say(note)
         for reference in groups[0].references:
-            console.print(_table(made.models, reference))
-        console.print(str(made.path), highlight=False, soft_wrap=True)
-        finish(
+            ui.console.print(_table(made.models, reference))
+        ui.say(made.path)
+        ui.finish(
             {
                 "path": str(made.path),
                 "galaxies": len(groups[0].ids),
@@ -84,10 +80,8 @@ def evaluate_command(
 
 def _table(models: Any, reference: str) -> Table:
     chosen = models[models["reference"] == reference]
-    table = Table(title=f"RMSE against the {reference}, dex [95 %]")
-    table.add_column("model")
-    for name in ("age", "[M/H]"):
-        table.add_column(name, justify="right")
+    title = f"RMSE against the {reference}, dex [95 %]"
+    table = ui.make_table(title, ["model"], ["age", "[M/H]"])
     for model in dict.fromkeys(chosen["model"]):
         mine = chosen[chosen["model"] == model]
         cells = [

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from galam_explorer.cli.common import (
-    DebugOption,
-    JsonOption,
-    console,
-    finish,
-    progress_bar,
-    user_errors,
-)
-from galam_explorer.config.fetch import ARCHIVE, RSYNC, SESAME, SKYSERVER, FetchConfig
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption, JsonOption, option
+from galam_explorer.config.fetch import ARCHIVE, MIRRORS, RSYNC, SESAME, SKYSERVER, FetchConfig
 from galam_explorer.errors import GalamError
 
 if TYPE_CHECKING:
@@ -26,72 +21,46 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch_command"]
 
-_SAMPLE = "Sample"
-_CUTOUTS = "Cutouts"
-_MANNERS = "Manners"
-_MIRRORS = "Mirrors"
+_SAMPLE = {"rich_help_panel": "Sample"}
+_CUTOUTS = {"rich_help_panel": "Cutouts"}
+_MANNERS = {"rich_help_panel": "Manners"}
+_MIRRORS = {"rich_help_panel": "Mirrors"}
+_BULK = "Select only, and write lists of spectra for rsync and aria2."
+_ONE = "One galaxy instead: plate-mjd-fiber, a position, or a name."
+_DRY = "Print the queries, addresses and cost; ask nobody."
+_FIELD = "Field in Petrosian R90 instead, like 8.5."
+_USUAL = FetchConfig()
 
 
 def fetch_command(
-    out: Annotated[
-        Path | None, typer.Option(help="Survey folder to make or to go on with.")
-    ] = None,
-    galaxy: Annotated[
-        str | None,
-        typer.Option(help="One galaxy instead: plate-mjd-fiber, a position, or a name."),
-    ] = None,
-    radius: Annotated[float, typer.Option(help="How far to look for --galaxy, arcsec.")] = 5.0,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the queries, addresses and cost; ask nobody.")
-    ] = False,
-    manifest: Annotated[
-        bool,
-        typer.Option(help="Select only, and write lists of spectra for rsync and aria2."),
-    ] = False,
-    name: Annotated[str, typer.Option(help="Name of a new survey.")] = "SDSS",
-    n: Annotated[int, typer.Option(help="Galaxies.", rich_help_panel=_SAMPLE)] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the choice.", rich_help_panel=_SAMPLE)] = 1,
-    release: Annotated[
-        str, typer.Option(help="SDSS data release.", rich_help_panel=_SAMPLE)
-    ] = "dr17",
-    z_min: Annotated[float, typer.Option(help="Redshift.", rich_help_panel=_SAMPLE)] = 0.002,
-    z_max: Annotated[float, typer.Option(help="Redshift.", rich_help_panel=_SAMPLE)] = 0.3,
-    sn_min: Annotated[
-        float, typer.Option(help="S/N per pixel in r.", rich_help_panel=_SAMPLE)
-    ] = 5.0,
-    spectra: Annotated[bool, typer.Option(rich_help_panel=_SAMPLE)] = True,
-    counts: Annotated[
-        bool, typer.Option(help="Count the full selection (Fig. 1).", rich_help_panel=_SAMPLE)
-    ] = True,
-    cutouts: Annotated[bool, typer.Option(rich_help_panel=_CUTOUTS)] = True,
-    cutout_size: Annotated[
-        int, typer.Option(help="Pixels: 128, 64, 256 …", rich_help_panel=_CUTOUTS)
-    ] = 128,
-    cutout_scale: Annotated[
-        float, typer.Option(help="Arcsec per pixel.", rich_help_panel=_CUTOUTS)
-    ] = 0.396127,
-    cutout_r90: Annotated[
-        float,
-        typer.Option(help="Field in Petrosian R90 instead, like 8.5.", rich_help_panel=_CUTOUTS),
-    ] = 0.0,
-    rate: Annotated[
-        float, typer.Option(help="Requests/s to SkyServer.", rich_help_panel=_MANNERS)
-    ] = 1.0,
-    archive_rate: Annotated[
-        float, typer.Option(help="Requests/s for spectra.", rich_help_panel=_MANNERS)
-    ] = 4.0,
-    workers: Annotated[int, typer.Option(help="Threads.", rich_help_panel=_MANNERS)] = 4,
-    retries: Annotated[int, typer.Option(rich_help_panel=_MANNERS)] = 6,
-    backoff: Annotated[
-        float, typer.Option(help="First pause after trouble, s.", rich_help_panel=_MANNERS)
-    ] = 1.0,
-    timeout: Annotated[
-        float, typer.Option(help="Longest silence of a service, s.", rich_help_panel=_MANNERS)
-    ] = 60.0,
-    skyserver: Annotated[str, typer.Option(rich_help_panel=_MIRRORS)] = SKYSERVER,
-    archive: Annotated[str, typer.Option(rich_help_panel=_MIRRORS)] = ARCHIVE,
-    rsync: Annotated[str, typer.Option(rich_help_panel=_MIRRORS)] = RSYNC,
-    sesame: Annotated[str, typer.Option(rich_help_panel=_MIRRORS)] = SESAME,
+    out: Annotated[Path | None, option("Survey folder to make or to go on with.")] = None,
+    galaxy: Annotated[str | None, option(_ONE)] = None,
+    radius: Annotated[float, option("How far to look for --galaxy, arcsec.")] = 5.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_DRY)] = False,
+    manifest: Annotated[bool, option(_BULK)] = False,
+    name: Annotated[str, option("Name of a new survey.")] = "SDSS",
+    n: Annotated[int, option("Galaxies.", **_SAMPLE)] = _USUAL.n,
+    seed: Annotated[int, option("Of the choice.", **_SAMPLE)] = _USUAL.seed,
+    release: Annotated[str, option("SDSS data release.", **_SAMPLE)] = _USUAL.release,
+    z_min: Annotated[float, option("Smallest redshift.", **_SAMPLE)] = _USUAL.z_min,
+    z_max: Annotated[float, option("Largest redshift.", **_SAMPLE)] = _USUAL.z_max,
+    sn_min: Annotated[float, option("S/N per pixel in r.", **_SAMPLE)] = _USUAL.sn_min,
+    spectra: Annotated[bool, option(**_SAMPLE)] = True,
+    counts: Annotated[bool, option("Count the full selection (Fig. 1).", **_SAMPLE)] = True,
+    cutouts: Annotated[bool, option(**_CUTOUTS)] = True,
+    cutout_size: Annotated[int, option("Pixels: 128, 64, 256 …", **_CUTOUTS)] = _USUAL.cutout_size,
+    cutout_scale: Annotated[float, option("Arcsec per pixel.", **_CUTOUTS)] = _USUAL.cutout_scale,
+    cutout_r90: Annotated[float, option(_FIELD, **_CUTOUTS)] = _USUAL.cutout_r90,
+    rate: Annotated[float, option("Requests/s to SkyServer.", **_MANNERS)] = _USUAL.rate,
+    archive_rate: Annotated[float, option("Requests/s for spectra.", **_MANNERS)] = 4.0,
+    workers: Annotated[int, option("Threads.", **_MANNERS)] = _USUAL.workers,
+    retries: Annotated[int, option("Further attempts.", **_MANNERS)] = _USUAL.retries,
+    backoff: Annotated[float, option("First pause after trouble, s.", **_MANNERS)] = 1.0,
+    timeout: Annotated[float, option("Longest silence of a service, s.", **_MANNERS)] = 60.0,
+    skyserver: Annotated[str, option(envvar=MIRRORS["skyserver"], **_MIRRORS)] = SKYSERVER,
+    archive: Annotated[str, option(envvar=MIRRORS["archive"], **_MIRRORS)] = ARCHIVE,
+    rsync: Annotated[str, option(**_MIRRORS)] = RSYNC,
+    sesame: Annotated[str, option(envvar=MIRRORS["sesame"], **_MIRRORS)] = SESAME,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -103,15 +72,9 @@ def fetch_command(
 
     Example: `galam fetch --n 1000 --out surveys/sdss`
     """
-    with user_errors(debug):
-        config = FetchConfig(
-            n=n, seed=seed, release=release, z_min=z_min, z_max=z_max, sn_min=sn_min,
-            spectra=spectra, cutouts=cutouts, cutout_size=cutout_size, cutout_scale=cutout_scale,
-            cutout_r90=cutout_r90, rate=rate, archive_rate=archive_rate, workers=workers,
-            retries=min(retries, 2) if galaxy else retries, backoff=backoff, read_timeout=timeout,
-            body_timeout=2 * timeout, connect_timeout=min(10.0, timeout), skyserver=skyserver,
-            archive=archive, rsync=rsync, sesame=sesame,
-        )  # fmt: skip
+    given = dict(locals())
+    with ui.user_errors(debug):
+        config = _config(given)
         if dry_run:
             _dry_run(config, out, galaxy, counts, manifest, as_json)
         elif out is None:
@@ -120,6 +83,19 @@ def fetch_command(
             _one(config, out, galaxy, radius, as_json)
         else:
             _sample(config, out, name, counts, manifest, as_json)
+
+
+def _config(given: Mapping[str, Any]) -> FetchConfig:
+    """The configuration of what was given; one galaxy has somebody waiting for it."""
+    names = {field.name for field in fields(FetchConfig)} & set(given)
+    timeout = given["timeout"]
+    return FetchConfig(
+        **{name: given[name] for name in names - {"retries"}},
+        retries=min(given["retries"], 2) if given["galaxy"] else given["retries"],
+        read_timeout=timeout,
+        body_timeout=2 * timeout,
+        connect_timeout=min(10.0, timeout),
+    )
 
 
 def _dry_run(
@@ -143,9 +119,9 @@ def _dry_run(
         lines += ["", "# for each galaxy, here for one of the Legacy survey", *urls]
         sys.stdout.write("\n".join(lines) + "\n")
     note = f"The ranges hold for {PAPER_TOTAL} matches; the first answer sets them."
-    console.print(f"{note}\n{estimate}", highlight=False, soft_wrap=True)
+    ui.say(f"{note}\n{estimate}")
     values = {"sql": queries, "sql_url": sql, "urls": urls, "estimate": estimate.to_dict()}
-    finish(values | {"out": out, "config": config.hash}, as_json)
+    ui.finish(values | {"out": out, "config": config.hash}, as_json)
 
 
 def _one(config: FetchConfig, out: Path, galaxy: str, radius: float, as_json: bool) -> None:
@@ -160,12 +136,12 @@ def _one(config: FetchConfig, out: Path, galaxy: str, radius: float, as_json: bo
     else:
         writer.append([found])
     for note in notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+        ui.say(note)
     has = {"spectrum": found.spectrum is not None, "cutout": found.cutout is not None}
     with_ = " and ".join(key for key, there in has.items() if there)
-    console.print(f"{out}: {found.id} with {with_}", markup=False, highlight=False, soft_wrap=True)
+    ui.say(f"{out}: {found.id} with {with_}")
     values = {"survey": out, "id": found.id, "ra": found.ra, "dec": found.dec, "notes": notes}
-    finish(values | has, as_json)
+    ui.finish(values | has, as_json)
 
 
 def _sample(
@@ -173,25 +149,21 @@ def _sample(
 ) -> None:
     from galam_explorer.survey.sdss_fetch import fetch_survey
 
-    with progress_bar("Fetching from SDSS") as progress:
-        report = fetch_survey(
-            config, out, name, counts, manifest, progress,
-            lambda estimate: console.print(str(estimate), highlight=False, soft_wrap=True),
-        )  # fmt: skip
+    with ui.progress_bar("Fetching from SDSS") as progress:
+        report = fetch_survey(config, out, name, counts, manifest, progress, ui.say)
     _show(report)
-    finish(report.to_dict(), as_json)
+    ui.finish(report.to_dict(), as_json)
     if not report.complete and not manifest:
         raise typer.Exit(1)
 
 
 def _show(report: FetchReport) -> None:
-    for note in report.notes:
-        console.print(f"[cyan]note[/] {escape(note)}", highlight=False, soft_wrap=True)
+    ui.list_lines("note", "cyan", report.notes)
     if report.commands:
-        console.print("Fetch the spectra with one of these, then start the same command again")
-        console.print("without --manifest; it checks them and brings the rest:")
+        ui.say("Fetch the spectra with one of these, then start the same command again")
+        ui.say("without --manifest; it checks them and brings the rest:")
         for command in report.commands:
-            console.print(command, markup=False, highlight=False, soft_wrap=True)
+            ui.say(command)
         return
     table = Table(show_header=False)
     table.add_row("galaxies", f"{report.galaxies} ({report.new} new)")
@@ -200,14 +172,13 @@ def _show(report: FetchReport) -> None:
     table.add_row("in the full selection", str(report.available))
     for service, count in report.requests.items():
         table.add_row(f"requests to {service}", f"{count} ({report.bytes[service]} bytes)")
-    console.print(f"{report.survey}", markup=False, highlight=False, soft_wrap=True)
-    console.print(table)
+    ui.say(report.survey)
+    ui.console.print(table)
     for colour, what, reasons in (
         ("yellow", "missing", report.missing),
         ("red", "not yet", report.pending),
     ):
         for reason, count in reasons.items():
-            text = f"[{colour}]{what}[/] {count} × {escape(reason)}"
-            console.print(text, highlight=False, soft_wrap=True)
+            ui.say(f"{count} × {reason}", what, colour)
     if report.pending:
-        console.print("Start the same command again to try what is not there yet.")
+        ui.say("Start the same command again to try what is not there yet.")

@@ -6,17 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from galam_explorer.cli.common import (
-    DebugOption,
-    JsonOption,
-    console,
-    finish,
-    progress_bar,
-    user_errors,
-)
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption, JsonOption
 
 if TYPE_CHECKING:
     from galam_explorer.survey.local import ImportReport
@@ -58,13 +51,13 @@ def import_command(
     """
     from galam_explorer.survey.local import import_folder
 
-    with user_errors(debug):
-        with progress_bar("Reading files") as progress:
+    with ui.user_errors(debug):
+        with ui.progress_bar("Reading files") as progress:
             report = import_folder(
                 folder, out, name=name, scale=scale, catalog=catalog, progress=progress
             )
         _show(report)
-        finish(report.to_dict(), as_json)
+        ui.finish(report.to_dict(), as_json)
     if not report.galaxies and not report.already_there:
         raise typer.Exit(1)
 
@@ -78,15 +71,16 @@ def _show(report: ImportReport) -> None:
     for outcome, text in _ROWS.items():
         if count := report.outcomes[outcome]:
             table.add_row(text, str(count))
-    console.print(
-        f"{report.folder} → {report.survey}", markup=False, highlight=False, soft_wrap=True
-    )
-    console.print(table)
-    _list("left over", "yellow", _by_reason(report.left_over))
-    _list("cannot read", "red", _by_reason(report.bad))
-    _list("note", "cyan", report.notes)
+    ui.say(f"{report.folder} → {report.survey}")
+    ui.console.print(table)
+    for title, style, lines in (
+        ("left over", "yellow", _by_reason(report.left_over)),
+        ("cannot read", "red", _by_reason(report.bad)),
+        ("note", "cyan", report.notes),
+    ):
+        ui.list_lines(title, style, lines, _SHOWN, "all with --json")
     if not report.galaxies and not report.already_there:
-        console.print("[bold red]Nothing could be imported.[/]")
+        ui.console.print("[bold red]Nothing could be imported.[/]")
 
 
 def _by_reason(files: list[tuple[str, str]]) -> list[str]:
@@ -100,10 +94,3 @@ def _by_reason(files: list[tuple[str, str]]) -> list[str]:
         else f"{len(names)} files ({names[0]}, …): {reason}"
         for reason, names in groups.items()
     ]
-
-
-def _list(title: str, style: str, lines: list[str]) -> None:
-    for line in lines[:_SHOWN]:
-        console.print(f"[{style}]{title}[/] {escape(line)}", highlight=False, soft_wrap=True)
-    if len(lines) > _SHOWN:
-        console.print(f"[{style}]{title}[/] … and {len(lines) - _SHOWN} more (all with --json)")

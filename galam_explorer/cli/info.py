@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from galam_explorer.cli.common import DebugOption, JsonOption, console, finish, user_errors
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption, JsonOption
 
 __all__ = ["info_command"]
 
@@ -18,19 +19,15 @@ def info_command(
     debug: DebugOption = False,
 ) -> None:
     """Say what a survey holds, and what cannot be read in it."""
-    from galam_explorer.survey import load_survey
-
-    with user_errors(debug):
-        opened = load_survey(survey)
+    with ui.user_errors(debug):
+        opened = ui.open_survey(survey)
         summary = _summary(opened)
         table = Table(title=f"{opened.name} ({opened.kind})", show_header=False)
         for key, value in summary.items():
             if key not in ("name", "kind", "problems"):
                 table.add_row(key.replace("_", " "), _text(value))
-        console.print(table)
-        for problem in opened.problems:
-            console.print(f"[yellow]left out[/] {problem}", highlight=False, soft_wrap=True)
-        finish(summary, as_json)
+        ui.console.print(table)
+        ui.finish(summary, as_json)
 
 
 def _summary(survey: Any) -> dict[str, Any]:

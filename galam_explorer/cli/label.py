@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from galam_explorer.cli.common import (
-    DebugOption,
-    JsonOption,
-    console,
-    finish,
-    progress_bar,
-    user_errors,
-)
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption, JsonOption
 
 if TYPE_CHECKING:
     from galam_explorer.config import LabelConfig
@@ -58,7 +52,7 @@ def label_command(
     A run that was stopped goes on with the shards that are not done. Results are
     named by a hash of all choices: other choices do not overwrite them.
     """
-    with user_errors(debug):
+    with ui.user_errors(debug):
         from galam_explorer.config import LabelConfig
 
         config = LabelConfig(
@@ -70,7 +64,7 @@ def label_command(
             emission=emission,
             seed=seed,
         )
-        finish(_label(survey, config, workers, scheduler), as_json)
+        ui.finish(_label(survey, config, workers, scheduler), as_json)
 
 
 def _label(
@@ -79,24 +73,21 @@ def _label(
     """Label a survey, print what came out, and give the summary."""
     from galam_explorer.labels import label_survey
     from galam_explorer.labels.dispersion import dispersion_by_sn
-    from galam_explorer.survey import load_survey
 
-    survey = load_survey(source)
-    for problem in survey.problems:
-        console.print(f"[yellow]left out[/] {problem}", highlight=False, soft_wrap=True)
+    survey = ui.open_survey(source)
     started = time.perf_counter()
-    with progress_bar(f"Labelling {survey.name}") as report:
+    with ui.progress_bar(f"Labelling {survey.name}") as report:
         labels = label_survey(survey, config, workers, report, scheduler)
     seconds = time.perf_counter() - started
     for note in labels.notes:
-        console.print(note, highlight=False)
+        ui.say(note)
     counts = labels.counts()
     listed = ", ".join(f"{count} {status}" for status, count in counts.items())
-    console.print(f"{len(labels)} galaxies: {listed}", highlight=False)
+    ui.say(f"{len(labels)} galaxies: {listed}")
     by_sn = dispersion_by_sn(labels.table, survey.column("sn_r")) if config.draws else None
     if by_sn is not None:
-        console.print(_table(by_sn))
-    console.print(str(labels.path), highlight=False, soft_wrap=True)
+        ui.console.print(_table(by_sn))
+    ui.say(labels.path)
     return {
         "path": str(labels.path),
         "config": labels.config.hash,
@@ -109,9 +100,8 @@ def _label(
 
 
 def _table(by_sn: Any) -> Table:
-    table = Table(title="Median dispersion over the noise draws")
-    for name in ("S/N", "galaxies", "log age (dex)", "[M/H] (dex)", "correlation"):
-        table.add_column(name, justify="right")
+    names = ("S/N", "galaxies", "log age (dex)", "[M/H] (dex)", "correlation")
+    table = ui.make_table("Median dispersion over the noise draws", (), names)
     for row in by_sn.itertuples():
         numbers = (row.log_age_std, row.m_h_std, row.correlation)
         cells = [f"{value:.3f}" if row.galaxies else "" for value in numbers]

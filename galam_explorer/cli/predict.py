@@ -10,14 +10,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from galam_explorer.cli.common import (
-    DebugOption,
-    JsonOption,
-    console,
-    finish,
-    progress_bar,
-    user_errors,
-)
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption, JsonOption
+from galam_explorer.cli.plugin import PluginOption
 
 if TYPE_CHECKING:
     from galam_explorer.evaluate.model import Model
@@ -44,6 +39,7 @@ def predict_command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that prepare; all cores by default.")
     ] = None,
+    plugin: PluginOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -60,19 +56,19 @@ def predict_command(
         write_predictions,
     )
 
-    with user_errors(debug):
+    with ui.user_errors(debug):
         check_output(out)
         loaded = load_model(model, device)
         started = time.perf_counter()
-        with progress_bar("Predicting") as report:
+        with ui.progress_bar("Predicting") as report:
             found = predict_files(loaded, inputs, scale, workers, report)
         seconds = time.perf_counter() - started
-        _problems(found)
+        ui.list_lines("left out", "yellow", found.problems, _SHOWN)
         outside = _warn(loaded, found)
         write_predictions(found.table, out, {"model": loaded.name, "hash": loaded.hash})
-        console.print(_table(loaded, found))
-        console.print(str(out), markup=False, highlight=False, soft_wrap=True)
-        finish(
+        ui.console.print(_table(loaded, found))
+        ui.say(out)
+        ui.finish(
             {
                 "path": str(out),
                 "model": loaded.name,
@@ -87,13 +83,6 @@ def predict_command(
         )
 
 
-def _problems(found: FilePredictions) -> None:
-    for line in found.problems[:_SHOWN]:
-        console.print(f"[yellow]left out[/] {escape(line)}", highlight=False, soft_wrap=True)
-    if len(found.problems) > _SHOWN:
-        console.print(f"[yellow]left out[/] … and {len(found.problems) - _SHOWN} more")
-
-
 def _predicted(model: Model, found: FilePredictions) -> dict[str, int]:
     return {name: int((found.table[f"{name}_status"] == "ok").sum()) for name in model.predictors}
 
@@ -101,17 +90,14 @@ def _predicted(model: Model, found: FilePredictions) -> dict[str, int]:
 def _warn(model: Model, found: FilePredictions) -> dict[str, int]:
     """Say, before any number, how many galaxies are unlike those of the training."""
     if not model.domains:
-        console.print("[yellow]This model cannot tell what lies outside its training domain.[/]")
+        ui.console.print("[yellow]This model cannot tell what lies outside its training domain.[/]")
     outside = {name: found.outside(name) for name in model.predictors}
     for name, count in outside.items():
         if count:
             total = int((found.table[f"{name}_status"] == "ok").sum())
-            console.print(
-                f"[bold yellow]Outside the training domain[/] {name}: {count} of {total} galaxies; "
-                "their numbers and intervals are extrapolations.",
-                highlight=False,
-                soft_wrap=True,
-            )
+            text = f"{name}: {count} of {total} galaxies; "
+            text += "their numbers and intervals are extrapolations."
+            ui.say(text, "Outside the training domain", "bold yellow")
     return outside
 
 
@@ -120,10 +106,9 @@ def _table(model: Model, found: FilePredictions) -> Table:
     from galam_explorer.evaluate.domain import OUTSIDE
 
     count = len(found.table)
-    table = Table(title=f"{count} {'galaxy' if count == 1 else 'galaxies'}, {model.name}")
-    table.add_column("galaxy")
-    for name in model.predictors:
-        table.add_column(f"{name}: log age, [M/H]", justify="right")
+    title = f"{count} {'galaxy' if count == 1 else 'galaxies'}, {model.name}"
+    numbers = [f"{name}: log age, [M/H]" for name in model.predictors]
+    table = ui.make_table(title, ["galaxy"], numbers)
     for _, row in found.table.head(_SHOWN).iterrows():
         cells = []
         for name in model.predictors:

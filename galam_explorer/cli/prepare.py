@@ -8,14 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from galam_explorer.cli.common import (
-    DebugOption,
-    JsonOption,
-    console,
-    finish,
-    progress_bar,
-    user_errors,
-)
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption, JsonOption
 
 __all__ = ["prepare_command"]
 
@@ -37,23 +31,20 @@ def prepare_command(
     prepared only where it is new.
     """
     from galam_explorer.preprocess import prepare_survey
-    from galam_explorer.survey import load_survey
 
-    with user_errors(debug):
-        opened = load_survey(survey)
-        for problem in opened.problems:
-            console.print(f"[yellow]left out[/] {problem}", highlight=False, soft_wrap=True)
+    with ui.user_errors(debug):
+        opened = ui.open_survey(survey)
         started = time.perf_counter()
-        with progress_bar(f"Preparing {opened.name}") as report:
+        with ui.progress_bar(f"Preparing {opened.name}") as report:
             sample = prepare_survey(opened, preprocess, workers, report)
         seconds = time.perf_counter() - started
         for note in sample.notes:
-            console.print(note, highlight=False)
+            ui.say(note)
         columns = ("status", "spectrum_status", "image_status")
         counts = {column: sample.counts(column) for column in columns}
-        console.print(_table(counts, len(sample)))
-        console.print(f"{sample.path}", highlight=False, soft_wrap=True)
-        finish(
+        ui.console.print(_table(counts, len(sample)))
+        ui.say(sample.path)
+        ui.finish(
             {
                 "path": str(sample.path),
                 "preprocess": preprocess,
@@ -67,10 +58,8 @@ def prepare_command(
 
 
 def _table(counts: dict[str, dict[str, int]], total: int) -> Table:
-    table = Table(title=f"{total} galaxies by the first thing that failed")
-    table.add_column("status")
-    for name in ("galaxies", "spectra", "images"):
-        table.add_column(name, justify="right")
+    title = f"{total} galaxies by the first thing that failed"
+    table = ui.make_table(title, ["status"], ["galaxies", "spectra", "images"])
     for status in dict.fromkeys(key for column in counts.values() for key in column):
         cells = [column.get(status, 0) for column in counts.values()]
         shares = [f"{n} ({100 * n / max(total, 1):.1f} %)" if n else "" for n in cells]

@@ -11,8 +11,11 @@ from typing import Annotated
 
 import typer
 
-from galam_explorer.cli.common import DebugOption, console, user_errors
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption
+from galam_explorer.cli.plugin import PluginOption
 from galam_explorer.errors import GalamError
+from galam_explorer.plugins import load_named_plugins
 
 __all__ = ["serve_arguments", "serve_command"]
 
@@ -51,25 +54,26 @@ def serve_command(
         list[str] | None,
         typer.Option("--allow-origin", help="HOST:PORT a browser may use, behind a proxy."),
     ] = None,
+    plugin: PluginOption = None,
     show: Annotated[bool, typer.Option("--show", help="Open it in your browser.")] = False,
     debug: DebugOption = False,
 ) -> None:
     """Serve the dashboard on any survey and model (the embedded ones by default)."""
-    from galam_explorer.survey import load_survey
-
-    with user_errors(debug):
+    with ui.user_errors(debug):
         sources = survey or ["demo"]
         for source in sources:
             if os.pathsep in source:
                 raise GalamError(f"the path contains {os.pathsep!r}", source, "rename the folder")
-            opened = load_survey(source)
-            console.print(f"[bold]{opened.name}[/]: {len(opened):,} galaxies", highlight=False)
+            opened = ui.open_survey(source)
+            ui.say(f"{opened.name}: {len(opened):,} galaxies")
         arguments = serve_arguments(port, address, allow_origin or [])
         environment = os.environ | {"GALAM_SURVEY": os.pathsep.join(map(_absolute, sources))}
+        if plugins := load_named_plugins(plugin or []):
+            environment["GALAM_PLUGINS"] = os.pathsep.join(plugins)
         if model:
             environment["GALAM_MODEL"] = os.pathsep.join(map(_checked_model, model))
         _check_port(address, port)
-        console.print(f"Open http://{address}:{port} (Ctrl-C stops)", highlight=False)
+        ui.say(f"Open http://{address}:{port} (Ctrl-C stops)")
         _become([*arguments, *(["--show"] if show else [])], environment)
 
 
@@ -112,7 +116,7 @@ def _checked_model(source: str) -> str:
             source,
             "give 'demo', a model folder, or a run that `galam train` has finished",
         )
-    console.print(f"model [bold]{source}[/]", highlight=False)
+    ui.say(f"model {source}")
     return source if source == "demo" else str(folder.resolve())
 
 

@@ -6,14 +6,8 @@ from typing import Annotated
 
 import typer
 
-from galam_explorer.cli.common import (
-    DebugOption,
-    JsonOption,
-    console,
-    finish,
-    progress_bar,
-    user_errors,
-)
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption, JsonOption
 from galam_explorer.config import SimulationConfig
 
 __all__ = ["simulate_command"]
@@ -42,7 +36,7 @@ def simulate_command(
     """
     from galam_explorer.survey.simulation.run import simulate_survey
 
-    with user_errors(debug):
+    with ui.user_errors(debug):
         config = SimulationConfig(
             n=n,
             seed=seed,
@@ -50,14 +44,14 @@ def simulate_command(
             cutout_size=cutout_size,
             cutout_scale=cutout_scale,
         )
-        with progress_bar("Simulating galaxies") as report:
+        with ui.progress_bar("Simulating galaxies") as report:
             survey = simulate_survey(config, out, workers=workers or None, progress=report)
         with_spectrum = int(survey.column("has_spectrum").sum())
-        console.print(
+        ui.console.print(
             f"{survey.path}: {len(survey)} simulated galaxies, {with_spectrum} with a spectrum. "
             f"Next: [bold]galam prepare {out}[/] or [bold]galam serve --survey {out}[/]"
         )
-        finish(
+        ui.finish(
             {"survey": str(survey.path), "galaxies": len(survey), "with_spectrum": with_spectrum},
             as_json,
         )

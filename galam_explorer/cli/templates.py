@@ -6,14 +6,8 @@ from typing import Annotated
 
 import typer
 
-from galam_explorer.cli.common import (
-    DebugOption,
-    JsonOption,
-    console,
-    finish,
-    progress_bar,
-    user_errors,
-)
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption, JsonOption
 
 __all__ = ["templates_app"]
 
@@ -34,13 +28,13 @@ def get_command(
     """
     from galam_explorer.labels.download import LICENCES, get_templates
 
-    with user_errors(debug):
+    with ui.user_errors(debug):
         if name in LICENCES:
-            console.print(f"Licence: {LICENCES[name]}.", highlight=False, soft_wrap=True)
-        with progress_bar(f"Downloading {name}") as report:
+            ui.say(f"Licence: {LICENCES[name]}.")
+        with ui.progress_bar(f"Downloading {name}") as report:
             path, found = get_templates(name, sha256, report)
-        console.print(f"{path}\nsha256 {found}", highlight=False, soft_wrap=True)
-        finish({"path": str(path), "sha256": found}, as_json)
+        ui.say(f"{path}\nsha256 {found}")
+        ui.finish({"path": str(path), "sha256": found}, as_json)
 
 
 @templates_app.callback()

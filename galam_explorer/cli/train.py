@@ -3,78 +3,62 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from galam_explorer.cli.common import (
-    DebugOption,
-    JsonOption,
-    console,
-    finish,
-    progress_bar,
-    user_errors,
-)
+from galam_explorer.cli import common as ui
+from galam_explorer.cli.common import DebugOption, JsonOption, option
+from galam_explorer.cli.plugin import PluginOption
+
+if TYPE_CHECKING:
+    from galam_explorer.train.folder import RunFolder
 
 __all__ = ["runs_command", "train_command"]
+
+# Options that are not given leave a preset's, a file's or a run's choice as it is.
+Text, Place, Whole, Real = str | None, Path | None, int | None, float | None
+
+
+_NETWORK = ("bands", "resolution", "attention", "width", "dropout")
+_TRAIN = ("seed", "split_seed", "spatial_degrees", "target", "joint_epochs", "patience")
+_TRAIN += ("batch_size", "loss", "device", "devices", "num_nodes", "precision", "threads")
 
 
 def train_command(
     survey: Annotated[str, typer.Argument(help="A prepared and labelled survey folder.")],
-    preset: Annotated[str, typer.Option(help="'compact', or 'paper': as published.")] = "compact",
-    stages: Annotated[
-        str | None, typer.Option(help="Of m1, m2, m3, m4, m4_real, image_only; with commas.")
-    ] = None,
-    run: Annotated[
-        Path | None, typer.Option(help="Run folder; runs/<survey>-<preset>-... by default.")
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Go on with this run; its choices are used again.")
-    ] = None,
-    choices: Annotated[
-        Path | None, typer.Option(help="JSON file with all choices; options change them.")
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="'label' (default), or 'truth' of a simulation.")
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Hash of the labels to learn; the newest by default.")
-    ] = None,
-    preprocess: Annotated[str | None, typer.Option(help="'robust' (default) or 'paper'.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order, dropout.")] = None,
-    split_seed: Annotated[int | None, typer.Option(min=0, help="Of the split.")] = None,
-    spatial_degrees: Annotated[
-        float | None, typer.Option(help="Keep cells of the sky of this size together.")
-    ] = None,
-    epochs: Annotated[
-        str | None, typer.Option(help="Most epochs, or by stage: '20' or '16,m1=24'.")
-    ] = None,
-    joint_epochs: Annotated[
-        int | None, typer.Option(min=0, help="Of fine-tuning M2, M3 and M4 together.")
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(min=0, help="Epochs without improvement; 0: no limit.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Galaxies a batch.")] = None,
-    lr: Annotated[
-        str | None, typer.Option(help="Learning rate, or by stage: '1e-3' or 'm1=1e-3,m3=5e-4'.")
-    ] = None,
-    lr_grid: Annotated[
-        str | None, typer.Option(help="Rates of which each stage takes the best: '1e-4,1e-3'.")
-    ] = None,
-    loss: Annotated[str | None, typer.Option(help="'nll' or 'mse'.")] = None,
-    bands: Annotated[str | None, typer.Option(help="g, r, i, gr, gi, ri or gri.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="64 or 128 px.")] = None,
-    attention: Annotated[str | None, typer.Option(help="'tokens' or 'single'.")] = None,
-    width: Annotated[float | None, typer.Option(help="Scales the channels of compact.")] = None,
-    dropout: Annotated[float | None, typer.Option(help="Of M2 and the fusion.")] = None,
-    device: Annotated[str | None, typer.Option(help="'auto', 'cpu', 'cuda' or 'mps'.")] = None,
-    devices: Annotated[int | None, typer.Option(min=1, help="How many.")] = None,
-    num_nodes: Annotated[int | None, typer.Option(min=1, help="How many machines.")] = None,
-    precision: Annotated[str | None, typer.Option(help="'auto', '32' or 'bf16'.")] = None,
-    threads: Annotated[int | None, typer.Option(min=0, help="CPU threads; 0: all.")] = None,
+    preset: Annotated[str, option("'compact', or 'paper': as published.")] = "compact",
+    stages: Annotated[Text, option("Of m1, m2, m3, m4, m4_real, image_only; with commas.")] = None,
+    run: Annotated[Place, option("Run folder; runs/<survey>-<preset>-... by default.")] = None,
+    resume: Annotated[Place, option("Go on with this run; its choices are used again.")] = None,
+    choices: Annotated[Place, option("JSON file with all choices; options change them.")] = None,
+    target: Annotated[Text, option("'label' (default), or 'truth' of a simulation.")] = None,
+    labels: Annotated[Text, option("Hash of the labels to learn; the newest by default.")] = None,
+    preprocess: Annotated[Text, option("'robust' (default) or 'paper'.")] = None,
+    seed: Annotated[Whole, option("Of weights, order, dropout.", min=0)] = None,
+    split_seed: Annotated[Whole, option("Of the split.", min=0)] = None,
+    spatial_degrees: Annotated[Real, option("Keep cells of the sky of this size together.")] = None,
+    epochs: Annotated[Text, option("Most epochs, or by stage: '20' or '16,m1=24'.")] = None,
+    joint_epochs: Annotated[Whole, option("Of fine-tuning M2, M3, M4 together.", min=0)] = None,
+    patience: Annotated[Whole, option("Epochs without improvement; 0: no limit.", min=0)] = None,
+    batch_size: Annotated[Whole, option("Galaxies a batch.", min=1)] = None,
+    lr: Annotated[Text, option("Learning rate, or by stage: '1e-3' or 'm1=1e-3,m3=5e-4'.")] = None,
+    lr_grid: Annotated[Text, option("Each stage takes the best of these: '1e-4,1e-3'.")] = None,
+    loss: Annotated[Text, option("'nll' or 'mse'.")] = None,
+    bands: Annotated[Text, option("g, r, i, gr, gi, ri or gri.")] = None,
+    resolution: Annotated[Whole, option("64 or 128 px.")] = None,
+    attention: Annotated[Text, option("'tokens' or 'single'.")] = None,
+    width: Annotated[Real, option("Scales the channels of compact.")] = None,
+    dropout: Annotated[Real, option("Of M2 and the fusion.")] = None,
+    device: Annotated[Text, option("'auto', 'cpu', 'cuda' or 'mps'.")] = None,
+    devices: Annotated[Whole, option("How many.", min=1)] = None,
+    num_nodes: Annotated[Whole, option("How many machines.", min=1)] = None,
+    precision: Annotated[Text, option("'auto', '32' or 'bf16'.")] = None,
+    threads: Annotated[Whole, option("CPU threads; 0: all.", min=0)] = None,
+    plugin: PluginOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -83,43 +67,40 @@ def train_command(
     The run folder shows where it is and keeps what is finished: --resume goes on after
     Ctrl-C, a crash or kill -9.
     """
-    with user_errors(debug):
-        rate, rates = _by_stage(lr, float, "--lr")
-        count, counts = _by_stage(epochs, int, "--epochs")
-        network = _given(
-            bands=bands, resolution=resolution, attention=attention, width=width, dropout=dropout
-        )
-        train = _given(
-            stages=None if stages is None else tuple(stages.split(",")),
-            seed=seed,
-            split_seed=split_seed,
-            spatial_degrees=spatial_degrees,
-            target=target,
-            epochs=count,
-            stage_epochs=counts,
-            joint_epochs=joint_epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=rate,
-            learning_rates=rates,
-            loss=loss,
-            device=device,
-            devices=devices,
-            num_nodes=num_nodes,
-            precision=precision,
-            threads=threads,
-        )
-        others = _given(
-            preprocess=preprocess,
-            label=labels,
-            run_dir=run,
-            lr_grid=None if lr_grid is None else _numbers(lr_grid, "--lr-grid"),
-        )
-        arguments = _requested(preset, network, train, others, choices, resume)
-        _train(survey, arguments, as_json)
+    given = dict(locals())
+    with ui.user_errors(debug):
+        _train(survey, _requested(given), as_json)
 
 
-def _given(**choices: Any) -> dict[str, Any]:
+def _requested(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `train_run`: a start's choices, and what was given on the command line."""
+    rate, rates = _by_stage(given["lr"], float, "--lr")
+    count, counts = _by_stage(given["epochs"], int, "--epochs")
+    stages, grid = given["stages"], given["lr_grid"]
+    network = _given({name: given[name] for name in _NETWORK})
+    train = _given(
+        {name: given[name] for name in _TRAIN}
+        | {
+            "stages": None if stages is None else tuple(stages.split(",")),
+            "epochs": count,
+            "stage_epochs": counts,
+            "learning_rate": rate,
+            "learning_rates": rates,
+        }
+    )
+    others = {
+        "preprocess": given["preprocess"],
+        "label": given["labels"],
+        "run_dir": given["run"],
+        "lr_grid": None if grid is None else _numbers(grid, "--lr-grid"),
+    }
+    start = _start(given["preset"], given["choices"], given["resume"])
+    start["network"] = start["network"].replace(**network)
+    start["train"] = start["train"].replace(**train)
+    return {**start, **_given(others)}
+
+
+def _given(choices: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in choices.items() if value is not None}
 
 
@@ -154,79 +135,72 @@ def _by_stage(text: str | None, number: type, option: str) -> tuple[Any, Any]:
     return general, tuple(named) or None
 
 
-def _requested(
-    preset: str,
-    network: dict[str, Any],
-    train: dict[str, Any],
-    others: dict[str, Any],
-    choices: Path | None,
-    resume: Path | None,
-) -> dict[str, Any]:
-    """Arguments of `train_run`: defaults, a file's or a run's choices, and what was given."""
+def _start(preset: str, choices: Path | None, resume: Path | None) -> dict[str, Any]:
+    """The choices of a run, of a file, or of a preset."""
     from galam_explorer.config import NetworkConfig, PreprocessConfig, TrainConfig
     from galam_explorer.train.folder import RunFolder
     from galam_explorer.train.jobs import read_choices
 
     if resume is not None:
         info = RunFolder(resume).info()
-        start = {
+        return {
             "network": NetworkConfig.from_dict(info["network"]),
             "train": TrainConfig.from_dict(info["train"]),
             "preprocess": PreprocessConfig.from_dict(info["preprocess"]),
             "run_dir": resume,
             "resume": True,
         }
-    elif choices is not None:
-        start = read_choices(choices)
-    else:
-        start = {"network": NetworkConfig.named(preset), "train": TrainConfig.named(preset)}
-    start["network"] = start["network"].replace(**network)
-    start["train"] = start["train"].replace(**train)
-    return {**start, **others}
+    if choices is not None:
+        return read_choices(choices)
+    return {"network": NetworkConfig.named(preset), "train": TrainConfig.named(preset)}
 
 
 def _train(survey: str, arguments: dict[str, Any], as_json: bool) -> None:
     from galam_explorer.evaluate.finish import finish_model
-    from galam_explorer.survey import load_survey
     from galam_explorer.train.device import process_rank
     from galam_explorer.train.runner import train_run
 
-    opened = load_survey(survey)
-    for problem in opened.problems:
-        console.print(f"[yellow]left out[/] {problem}", highlight=False, soft_wrap=True)
-    started, said = time.perf_counter(), {"message": ""}
-    with progress_bar(f"Training on {opened.name}") as report:
-
-        def show(status: dict[str, Any]) -> None:
-            report(round(1000 * status["progress"]), 1000)
-            if status["message"] not in ("", said["message"]):
-                console.print(status["message"], highlight=False, soft_wrap=True)
-            said["message"] = status["message"]
-
+    opened = ui.open_survey(survey)
+    started = time.perf_counter()
+    with ui.progress_bar(f"Training on {opened.name}") as report:
         folder = train_run(
             opened,
             **arguments,
-            callback=show,
+            callback=_teller(report),
             finish=lambda made: finish_model(made.path, opened),
         )
     if process_rank(arguments["train"]) > 0:
         # The first process of a distributed run tells; Lightning minds how the others end.
         return
-    status = folder.status()
-    console.print(_stage_table(folder.metrics()))
-    console.print(str(folder.path), highlight=False, soft_wrap=True)
-    finish(
-        {
-            "run": str(folder.path),
-            "state": status.get("state"),
-            "model": str(folder.model) if status.get("state") == "done" else None,
-            "stages": _best(folder.metrics()),
-            "seconds": round(time.perf_counter() - started, 3),
-        },
-        as_json,
-    )
-    if status.get("state") != "done":
+    ui.console.print(_stage_table(folder.metrics()))
+    ui.say(folder.path)
+    summary = _summary(folder)
+    ui.finish({**summary, "seconds": round(time.perf_counter() - started, 3)}, as_json)
+    if summary["state"] != "done":
         raise typer.Exit(1)
+
+
+def _teller(report: Callable[[int, int], None]) -> Callable[[dict[str, Any]], None]:
+    """Shows the status of a run: its progress, and each new message once."""
+    said = {"message": ""}
+
+    def show(status: dict[str, Any]) -> None:
+        report(round(1000 * status["progress"]), 1000)
+        if status["message"] not in ("", said["message"]):
+            ui.say(status["message"])
+        said["message"] = status["message"]
+
+    return show
+
+
+def _summary(folder: RunFolder) -> dict[str, Any]:
+    state = folder.status().get("state")
+    return {
+        "run": str(folder.path),
+        "state": state,
+        "model": str(folder.model) if state == "done" else None,
+        "stages": _best(folder.metrics()),
+    }
 
 
 def _best(metrics: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -240,10 +214,8 @@ def _best(metrics: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _stage_table(metrics: list[dict[str, Any]]) -> Table:
-    table = Table(title="Best epoch of each stage, validation galaxies")
-    table.add_column("stage")
-    for name in ("epoch", "loss", "log age RMSE (dex)", "[M/H] RMSE (dex)", "R² of features"):
-        table.add_column(name, justify="right")
+    numbers = ("epoch", "loss", "log age RMSE (dex)", "[M/H] RMSE (dex)", "R² of features")
+    table = ui.make_table("Best epoch of each stage, validation galaxies", ["stage"], numbers)
     for stage, line in _best(metrics).items():
         cells = [str(line["epoch"]), f"{line['val_loss']:.4f}"]
         for key in ("val_rmse_log_age", "val_rmse_m_h", "val_r2"):
@@ -260,11 +232,10 @@ def runs_command(
     """List trainings: where they are, how long they still take, what they reached."""
     from galam_explorer.train.jobs import list_runs
 
-    with user_errors(debug):
+    with ui.user_errors(debug):
         rows = list_runs(folder)
-        table = Table(title=f"{len(rows)} runs in {folder}")
-        for name in ("run", "state", "stage", "done", "left"):
-            table.add_column(name)
+        names = ("run", "state", "stage", "done", "left")
+        table = ui.make_table(f"{len(rows)} runs in {folder}", names, ())
         for row in rows:
             left = row.get("eta_s")
             table.add_row(
@@ -274,5 +245,5 @@ def runs_command(
                 f"{100 * row.get('progress', 0):.0f} %",
                 f"{left / 60:.0f} min" if left and row["state"] == "running" else "",
             )
-        console.print(table)
-        finish({"runs": rows}, as_json)
+        ui.console.print(table)
+        ui.finish({"runs": rows}, as_json)
