@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from predict_setup import finished_model, prepared_survey
 from small_survey import IMAGE_ONLY, REJECTED, SPECTRUM_ONLY, WITH_BOTH, make_survey
 from tiny_model import make_model
 
@@ -29,17 +30,12 @@ PREDICTORS = ("m1", "m3", "m4", "m4_real")
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
-    opened = load_survey(make_survey(tmp_path_factory.mktemp("predict") / "survey", 180))
-    prepare_survey(opened, "robust", workers=1)
-    return opened
+    return prepared_survey(tmp_path_factory.mktemp("predict"))
 
 
 @pytest.fixture(scope="module")
 def folder(survey: Survey, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "tiny"
-    make_model(path, survey)
-    finish_model(path, survey)
-    return path
+    return finished_model(tmp_path_factory.mktemp("models"), survey)
 
 
 @pytest.fixture(scope="module")

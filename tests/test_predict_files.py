@@ -10,34 +10,27 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.table import Table
-from small_survey import draw, jpeg, make_survey
-from tiny_model import make_model
+from predict_setup import finished_model, prepared_survey
+from small_survey import draw, jpeg
 from typer.testing import CliRunner
 
 from galam_explorer.cli.main import app
 from galam_explorer.errors import GalamError
-from galam_explorer.evaluate.finish import finish_model
 from galam_explorer.evaluate.predict import load_model
 from galam_explorer.evaluate.predict_files import FORMATS, predict_files, write_predictions
-from galam_explorer.preprocess import prepare_survey
-from galam_explorer.survey import Survey, load_survey
+from galam_explorer.survey import Survey
 from galam_explorer.survey.demo import ppxf_spectra
 from galam_explorer.survey.sdss_files import read_spectrum_file
 
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
-    opened = load_survey(make_survey(tmp_path_factory.mktemp("files") / "survey", 180))
-    prepare_survey(opened, "robust", workers=1)
-    return opened
+    return prepared_survey(tmp_path_factory.mktemp("files"))
 
 
 @pytest.fixture(scope="module")
 def folder(survey: Survey, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "tiny"
-    make_model(path, survey)
-    finish_model(path, survey)
-    return path
+    return finished_model(tmp_path_factory.mktemp("models"), survey)
 
 
 @pytest.fixture
