@@ -30,7 +30,7 @@ _TRAIN += ("batch_size", "loss", "device", "devices", "num_nodes", "precision", 
 
 def train_command(
     survey: Annotated[str, typer.Argument(help="A prepared and labelled survey folder.")],
-    preset: Annotated[str, option("'compact', or 'paper': as published.")] = "compact",
+    preset: Annotated[str, option("'compact', 'paper' (as published), a plugin's.")] = "compact",
     stages: Annotated[Text, option("Of m1, m2, m3, m4, m4_real, image_only; with commas.")] = None,
     run: Annotated[Place, option("Run folder; runs/<survey>-<preset>-... by default.")] = None,
     resume: Annotated[Place, option("Go on with this run; its choices are used again.")] = None,
@@ -138,11 +138,13 @@ def _by_stage(text: str | None, number: type, option: str) -> tuple[Any, Any]:
 def _start(preset: str, choices: Path | None, resume: Path | None) -> dict[str, Any]:
     """The choices of a run, of a file, or of a preset."""
     from galam_explorer.config import NetworkConfig, PreprocessConfig, TrainConfig
+    from galam_explorer.plugins import require_plugin
     from galam_explorer.train.folder import RunFolder
     from galam_explorer.train.jobs import read_choices
 
     if resume is not None:
         info = RunFolder(resume).info()
+        require_plugin(info, resume)
         return {
             "network": NetworkConfig.from_dict(info["network"]),
             "train": TrainConfig.from_dict(info["train"]),
