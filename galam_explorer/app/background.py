@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from galam_explorer.app.preload import preload
 from galam_explorer.errors import GalamError
 
 __all__ = ["Progress", "compute", "forget"]
@@ -69,6 +70,7 @@ def compute(
         if not is_latest():
             return
         try:
+            preload()
             result = work()
         except GalamError as error:
             deliver(failed or (lambda e: state.notify("error", e)), error)

@@ -12,8 +12,9 @@ import panel_material_ui as pmui
 from bokeh.document import Document
 from panel.io.resources import get_dist_path, patch_model_css
 
+from galam_explorer.app.cell import in_cell, top_bar
 from galam_explorer.app.dashboard import Dashboard
-from galam_explorer.app.preload import preload
+from galam_explorer.app.preload import preload, preload_soon, preloaded
 from galam_explorer.app.sources import model_sources, survey_sources
 from galam_explorer.app.surroundings import follow_page, kernel_schedule
 from galam_explorer.app.views.base import escape, html_pane
@@ -42,7 +43,7 @@ def build_app(survey: str | Path | None = None, model: str | Path | None = None)
     """
     pn.extension("tabulator", "filedropper", notifications=True, disconnect_notification=_GONE)
     pn.config.respect_explicit_sizing = True
-    preload()
+    preload_soon()
     problem = _load_plugins()
     location = pn.state.location
     query = dict(parse_qsl((location.search or "").lstrip("?"))) if location else {}
@@ -98,8 +99,18 @@ def _warm(dashboard: Dashboard) -> None:
     """Get the next tab ready while the user looks at the first one."""
     if dashboard.workspace is not None and pn.state.curdoc is not None:
         pn.state.curdoc.add_timeout_callback(dashboard.workspace.table.reveal, 600)
-        pn.state.curdoc.add_timeout_callback(dashboard.workspace.prebuild, 1500)
+        _prebuild(dashboard, pn.state.curdoc)
         pn.state.curdoc.add_timeout_callback(dashboard.state.want_model, 300)
+
+
+def _prebuild(dashboard: Dashboard, doc: Document) -> None:
+    def build() -> None:
+        if not preloaded():
+            doc.add_timeout_callback(build, 500)
+        elif dashboard.workspace is not None:
+            dashboard.workspace.prebuild()
+
+    doc.add_timeout_callback(build, 1500)
 
 
 class Explorer(pn.viewable.Viewer):
@@ -138,14 +149,15 @@ class Explorer(pn.viewable.Viewer):
         self._said = html_pane(styles={"background": "var(--paper)"})
         self.state.param.watch(self._tell, "message")
         self._tell()
-        self._layout = pn.Column(
-            pn.Row(*self.dashboard.bar.items, sizing_mode="stretch_width", styles=_CELL_BAR),
+        layout = pn.Column(
+            top_bar(self.dashboard.bar.items),
             self._said,
             self.dashboard.body({"height": f"{height - 52}px"}),
             follow_page(self.state),
             sizing_mode="stretch_width",
             height=height,
         )
+        self._layout = in_cell(layout)
 
     def _tell(self, *_events: Any) -> None:
         message = self.state.message
@@ -159,9 +171,3 @@ class Explorer(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
-
-
-_CELL_BAR = {
-    "align-items": "center", "gap": "8px", "padding": "0 14px", "height": "52px",
-    "background": "#15324f", "border-radius": "8px 8px 0 0",
-}  # fmt: skip

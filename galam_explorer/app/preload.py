@@ -1,8 +1,7 @@
-"""Import every room before threads do.
+"""What the first page does not need, imported while its user looks at it.
 
-Two threads that import parts of one package at the same moment, each of them for the
-first time, can see it half made; the first galaxy's predictions failed so now and
-then. After `preload` no thread imports anything of ours any more.
+torch and half of SciPy take seconds. Two threads that import parts of one package for
+the first time at the same moment can see it half made, so everybody else waits here.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import importlib
 import threading
 
-__all__ = ["preload"]
+__all__ = ["preload", "preload_soon", "preloaded"]
 
 _MODULES = (
     "preprocess.images",
@@ -25,10 +24,19 @@ _MODULES = (
     "survey.sdss_fetch",
 )
 _LOCK = threading.Lock()
+_DONE = threading.Event()
+_BEGUN = threading.Event()
+
+
+def preloaded() -> bool:
+    """Whether all is there."""
+    return _DONE.is_set()
 
 
 def preload() -> None:
-    """Import what background threads need, and all views; quick when it is done already."""
+    """Import what background threads and the other views need, or wait until it is there."""
+    if _DONE.is_set():
+        return
     from galam_explorer.app.views.registry import TABS
 
     with _LOCK:
@@ -36,3 +44,11 @@ def preload() -> None:
             importlib.import_module(f"galam_explorer.{name}")
         for spec in TABS:
             spec.load()
+        _DONE.set()
+
+
+def preload_soon() -> None:
+    """Begin it in a thread, once."""
+    if not _BEGUN.is_set():
+        _BEGUN.set()
+        threading.Thread(target=preload, daemon=True, name="preload").start()

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import galam_explorer.app.layout  # noqa: F401
 from galam_explorer.app.data import open_survey_data
-from galam_explorer.app.preload import preload
 from galam_explorer.app.first import first_galaxy
+from galam_explorer.app.preload import preload_soon
 from galam_explorer.app.sources import survey_sources
+from galam_explorer.app.views.registry import TABS
 from galam_explorer.config import PreprocessConfig
 from galam_explorer.errors import GalamError
 
-preload()
+TABS[0].load()
 for source in survey_sources(None):
     try:
         first_galaxy(open_survey_data(source), PreprocessConfig())
     except GalamError:
         continue  # The page itself says what is wrong with it.
+preload_soon()

@@ -10,6 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from galam_explorer.app.bridge import Bridge
+from galam_explorer.app.preload import preload
 from galam_explorer.app.standalone import chosen_galaxy
 from galam_explorer.app.state import ExplorerState
 from galam_explorer.app.views import registry
@@ -81,6 +82,8 @@ class Workspace:
             state.want_model()
             return
         try:
+            if spec is not registry.TABS[0]:
+                preload()
             view = spec.load()(state, self.bridge)
         except GalamError as error:
             self.tabs[slug] = self._broken(slug, error)

@@ -1,14 +1,17 @@
-"""Raw spectra and cutouts to network inputs, every step kept (paper Sect. 2.2)."""
+"""Raw spectra and cutouts to network inputs, every step kept (paper Sect. 2.2).
 
-from galam_explorer.preprocess.images import prepare_cutout
-from galam_explorer.preprocess.prepare import prepare_survey
-from galam_explorer.preprocess.sample import PreparedSample, load_prepared
-from galam_explorer.preprocess.spectra import prepare_spectrum
+The parts are loaded when first asked for. That is quicker, and safe: a package that
+imports its own modules can be seen half made when two threads import it at once.
+"""
 
-__all__ = [
-    "PreparedSample",
-    "load_prepared",
-    "prepare_cutout",
-    "prepare_spectrum",
-    "prepare_survey",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "images": ["prepare_cutout"],
+        "prepare": ["prepare_survey"],
+        "sample": ["PreparedSample", "load_prepared"],
+        "spectra": ["prepare_spectrum"],
+    },
+)
