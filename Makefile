@@ -1,12 +1,13 @@
 # make app    install into .venv and open the dashboard on the embedded demo survey
 # make test   install the test tools and run every test
 # make lint   ruff
+# make docs   these pages as HTML: docs/_build/html/index.html
 
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 5006
 
-.PHONY: app test lint demo clean
+.PHONY: app test lint docs demo clean
 
 app: .venv/.installed
 	$(BIN)/galam serve --port $(PORT) --show
@@ -20,6 +21,9 @@ test: .venv/.installed-test
 lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: .venv/.installed-test
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 # The embedded demo survey, from nothing (see galam_explorer/survey/data/PROVENANCE.md).
 demo: .venv/.installed

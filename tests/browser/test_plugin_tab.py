@@ -1,0 +1,62 @@
+"""A tab from outside the package on a served page: the example of the documentation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PATIENCE_MS, ROOT, free_port, start_visit
+
+pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=2)
+
+
+@pytest.fixture(scope="module")
+def address(surveys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    log = tmp_path_factory.mktemp("plugin") / "log"
+    command = [sys.executable, "-m", "galam_explorer", "serve", "--port", str(port)]
+    command += ["--survey", str(surveys["small"]), "--plugin", "docs/examples/colour_profile.py"]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=stream)
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/favicon.ico", timeout=2):
+                break
+        except (urllib.error.URLError, OSError):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.25)
+    yield f"http://127.0.0.1:{port}/"
+    process.terminate()
+    process.wait(timeout=20)
+
+
+def test_tab_follows_the_galaxy_and_exports(browser: Any, address: str) -> None:
+    visit = start_visit(browser, address)
+    page = visit.open("?tab=colour-profile")
+    head = page.locator("[data-view=colour-profile]")
+    head.wait_for(timeout=PATIENCE_MS)
+    before, levels = head.inner_text(), visit.columns("colour-profile", 0)["level"]
+    assert max(levels) > 20
+    page.locator(".galam-search input").blur()
+    page.keyboard.press("j")
+    page.wait_for_function(
+        "(old) => document.querySelector('[data-view=colour-profile]')?.innerText !== old",
+        arg=before, timeout=PATIENCE_MS,
+    )  # fmt: skip
+    page.get_by_role("button", name="Export").last.click()
+    with page.expect_download() as download:
+        page.get_by_text("CSV table", exact=True).last.click()
+    assert download.value.suggested_filename.startswith("colour-profile-")
+    assert Path(download.value.path()).read_text().startswith("radius,i,r,g")
+    assert visit.outside == []
+    assert visit.errors == []
+    page.context.close()
