@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sdss_standin import StandIn, entries, real_entry, simulated_entry
+from sdss_standin import Entry, StandIn, entries, real_entry, simulated_entry
 from test_fetch import closed_port
 from typer.testing import CliRunner
 
 from galam_explorer.cli.main import app
+from galam_explorer.config.fetch import MIRRORS, SKYSERVER
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy
 from galam_explorer.survey import Survey
-from galam_explorer.survey.sdss_fetch import fetch_galaxy, find_spectra
-from galam_explorer.survey.sdss_retry import ServiceError
-from galam_explorer.survey.sdss_targets import SeveralCandidatesError
+from galam_explorer.survey.sdss_fetch import fetch_galaxy, find_spectra, single_config
+from galam_explorer.survey.sdss_retry import FetchStoppedError, ServiceError
+from galam_explorer.survey.sdss_targets import PICK_RADIUS, SeveralCandidatesError
 
 NGC3522 = "2488-54149-0001"
 LONELY = 5
@@ -86,6 +88,68 @@ def test_several_candidates(server: StandIn) -> None:
     aside = one.ra + 2 / 3600 / np.cos(np.radians(one.dec))
     assert len(find_spectra(f"{aside} {one.dec}", server.config(), radius=5.0)) == 2
     assert get(server, f"{aside} {one.dec}")[0].id == one.id
+
+
+def hide_spectra(server: StandIn, galaxies: list[Entry]) -> None:
+    """Leave these galaxies in the images only."""
+    for one in galaxies:
+        server._database.execute(
+            f"UPDATE SpecObjAll SET sciencePrimary = 0 WHERE plate = {one.plate} "
+            f"AND fiberID = {one.fiber}"
+        )
+
+
+def test_galaxies_of_the_images_are_candidates_too() -> None:
+    north, south = (30 + offset / 3600 for offset in (4, -4))
+    pair = [simulated_entry(40, ra=200.0, dec=north), simulated_entry(41, ra=200.0, dec=south)]
+    alone = [
+        simulated_entry(42, ra=200.001, dec=30.0, mag_r=18.5),
+        simulated_entry(43, ra=210.0, dec=40.0),
+        simulated_entry(44, ra=210.0, dec=40.0 + 4 / 3600),
+    ]
+    with StandIn([*pair, *alone]) as server:
+        hide_spectra(server, alone)
+        with pytest.raises(
+            SeveralCandidatesError, match="3 objects are near: SDSS-J1320"
+        ) as raised:
+            get(server, "200.0 30.0")
+        found = raised.value.candidates
+        assert [one.has_spectrum for one in found] == [False, True, True]
+        assert found[0].distance == pytest.approx(3.6 * np.cos(np.radians(30)), abs=0.01)
+        assert "no spectrum, r = 18.5, 3.1″ away" in str(found[0])
+        for one in found:  # each can be had by what it says
+            galaxy, _ = get(server, one.target, radius=PICK_RADIUS)
+            assert galaxy.id == one.id
+            assert (galaxy.spectrum is not None) is one.has_spectrum
+        with pytest.raises(SeveralCandidatesError, match="2 objects are near"):
+            get(server, f"210.0 {40 + 2 / 3600}", radius=5.0)
+        assert get(server, "210.0 40.0")[0].ra == 210.0  # the one on the spot
+        # Those with a spectrum are a choice even if the images do not answer.
+        server.fault = lambda service, key, attempt: "500" if "PhotoPrimary" in key else None
+        with pytest.raises(SeveralCandidatesError, match="2 spectra are near"):
+            get(server, "200.0 30.0", retries=0)
+
+
+def test_the_environment_names_other_addresses(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert single_config().skyserver == SKYSERVER
+    config = server.config()
+    for field, name in MIRRORS.items():
+        monkeypatch.setenv(name, getattr(config, field))
+    assert fetch_galaxy(NGC3522).id == NGC3522
+    monkeypatch.setenv("GALAM_SKYSERVER", "no address")
+    with pytest.raises(GalamError, match=r"FetchConfig\.skyserver"):
+        fetch_galaxy(NGC3522)
+
+
+def test_somebody_who_waits_can_stop(server: StandIn) -> None:
+    stop = threading.Event()
+    stop.set()
+    before = len(server.log)
+    with pytest.raises(FetchStoppedError):
+        fetch_galaxy(NGC3522, server.config(), stop=stop)
+    assert len(server.log) == before
 
 
 def test_no_spectrum_there(server: StandIn) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import ppxf
 import pytest
+from bad_files import gzip_bomb, huge_png, lying_fits
 from PIL import Image
 
 from galam_explorer.app.inbox import Inbox, safe_name
@@ -80,6 +81,11 @@ def test_one_bad_file_is_told_and_the_other_is_used(inbox: Inbox) -> None:
         ("page.jpg", b"<html>not found</html>"),
         ("cut.fits", NGC3073.read_bytes()[:6000]),
         ("huge.jpg", b"\xff\xd8\xff" + bytes(65 * 2**20)),
+        ("bomb.fits.gz", gzip_bomb()),
+        ("bomb.fits", gzip_bomb(16)),
+        ("wide.png", huge_png()),
+        ("lying.fits", lying_fits()),
+        ("liar.fits", lying_fits(2)),
     ],
 )
 def test_files_that_cannot_be_used_are_one_clear_error(

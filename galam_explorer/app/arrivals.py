@@ -128,26 +128,28 @@ class Arrivals(param.Parameterized):
     def _failed(self, error: GalamError) -> None:
         several = isinstance(error, SeveralCandidatesError)
         candidates = list(error.candidates) if several else []
-        self.param.update(busy="", problem=error, candidates=candidates)
+        self.param.update(problem=error, candidates=candidates)
         state = self._state()
-        if state is None:
-            return
-        if several:
+        if state is not None and several:
             state.notify("info", f"{len(candidates)} objects are near: choose one.")
-        else:
+        elif state is not None:
             state.notify("error", error)
+        self.busy = ""
 
     def _came(self, found: Found) -> None:
         ids, notes = found
         state = self._state()
-        self.param.update(busy="", added=ids, notes=notes)
         if state is None:
             return
-        state.sources = {**state.sources, SURVEY: str(inbox_of(state).path)}
-        if state.open(SURVEY) and state.select(ids[0]):
-            state.notify("success", f"{ids[0]} is open: every tab shows it now.")
-        for note in notes:
-            state.notify("warning", note)
+        self.param.update(added=ids, notes=notes)
+        try:
+            state.sources = {**state.sources, SURVEY: str(inbox_of(state).path)}
+            if state.open(SURVEY) and state.select(ids[0]):
+                state.notify("success", f"{ids[0]} is open: every tab shows it now.")
+            for note in notes:
+                state.notify("warning", note)
+        finally:
+            self.busy = ""
 
 
 def arrivals_of(state: Any) -> Arrivals:

@@ -111,10 +111,10 @@ class YoursView(View):
     def _tell(self, *_events: Any) -> None:
         """Follow what the session brings."""
         arrivals = self.arrivals
-        self._working.visible = bool(arrivals.busy)
         self._busy.object = f'<div class="g soft">{escape(arrivals.busy)}…</div>'
         self.files.tell()
         self.sdss.tell()
+        self._working.visible = bool(arrivals.busy)
 
     def show(self, galaxy: Galaxy | None) -> None:
         """Say of a galaxy of the session whether it is like the training's, then what it has."""
@@ -133,8 +133,8 @@ class YoursView(View):
 
     def _judged(self, found: Judgement) -> None:
         if self._galaxy is not None and found.galaxy_id == self._galaxy.id:
-            self._outcome.object = outcome_html(self._galaxy, found)
             self._describe()
+            self._outcome.object = outcome_html(self._galaxy, found)
 
     def _describe(self) -> None:
         frame, _ = self.table()
