@@ -123,6 +123,16 @@ def test_what_a_galaxy_lacks_is_said(survey: Path, model: Path, galaxy: str) -> 
     assert view.found.reason
     assert "R²</abbr>" not in view._head.object
     assert view.table()[0].shape[0] == 1024
+    # What there is is drawn, and what is missing is said where it would be.
+    drawn = {name: columns(view, "features", layer)["y"] for layer, name in ((1, "M1"), (2, "M2"))}
+    there, missing = ("M2", "M1") if galaxy == IMAGE_ONLY else ("M1", "M2")
+    assert len(drawn[there]) == 1024
+    assert len(drawn[missing]) == 0
+    assert f"Only {there}" in view._no_residual.object
+    assert view.found.reason in view._no_residual.object
+    assert not view._card.object
+    view._order.value = "value"
+    assert (np.diff(columns(view, "features", 1 if there == "M1" else 2)["y"]) <= 0).all()
     attention = build(AttentionView, survey, model, galaxy)
     attention.show(attention.state.data.survey[galaxy])
     wait(lambda: attention._card.object or attention.found.maps.id == galaxy)

@@ -165,6 +165,18 @@ def test_shading_puts_pixels_where_the_galaxies_are() -> None:
     assert pixels[2, 2, :3].tolist() != pixels[7, 7, :3].tolist()
 
 
+def test_shaded_galaxies_without_a_value_look_like_none_with_one() -> None:
+    x = y = np.array([0.25, 0.75])
+    values = np.concatenate([[np.nan], [0.3]])
+    pixels = sky.shade(x, y, values, (0, 1, 0, 1), (10, 10), centred=True)
+    assert "#{:02x}{:02x}{:02x}".format(*pixels[2, 2, :3]) == LIGHT.unknown
+    assert pixels[2, 2, 3] < pixels[7, 7, 3]
+    signs = np.array([-0.3, 0.3])
+    blue, red = sky.shade(x, y, signs, (0, 1, 0, 1), (10, 10), centred=True)[[2, 7], [2, 7], :3]
+    assert blue[2] > blue[0]
+    assert red[0] > red[2]
+
+
 # -- cutout ------------------------------------------------------------------------
 
 

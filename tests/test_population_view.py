@@ -154,7 +154,7 @@ def test_the_map_is_coloured_by_the_residuals_of_the_view(
     known = np.isfinite(expected)
     assert f"{known.sum()} with M4 − truth" in shown._controls.caption.object
     # Those without a value are drawn first, so that they hide nothing.
-    drawn = points(shown)["value"]
+    drawn = points(shown)["color"]
     assert np.isnan(drawn[: (~known).sum()]).all()
     assert np.isfinite(drawn[(~known).sum() :]).all()
     mapper = shown._live.figure.select_one(ColorBar).color_mapper
@@ -206,7 +206,7 @@ def test_the_map_waits_for_residuals_and_says_how_far_they_are(
     work, done = asked[-1]
     done(work())
     assert not shown._controls.progress.visible
-    assert np.isfinite(points(shown)["value"]).sum() > 10
+    assert np.isfinite(points(shown)["color"]).sum() > 10
 
 
 def test_without_a_model_it_says_so(source: tuple[str, Any]) -> None:

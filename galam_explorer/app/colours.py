@@ -123,7 +123,6 @@ class SkyColours:
         self._key: tuple[Any, ...] = ()
         self.problem = ""
         self.done, self.total = 0, 0
-        self.ask()
 
     @property
     def residual(self) -> Residual | None:

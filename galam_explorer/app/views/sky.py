@@ -73,6 +73,7 @@ class SkyMap(View):
         self.watch(self._on_view, "zoomed", "centre")
         self.watch(self._on_cohort, "cohort")
         self.watch(self._on_fates, "fates")
+        self.colours.ask()
         self._summarise()
 
     # -- drawing -----------------------------------------------------------------
