@@ -193,7 +193,7 @@ class Filmstrip(View):
         name = escape(self._galaxy.id) if self._galaxy is not None else ""
         self._verdict.object = (
             f'<div class="g" data-verdict="{escape(stages.status)}" style="display:flex;gap:10px;'
-            f'align-items:center"><h2>{name}</h2>'
+            f'align-items:center"><h2 style="white-space:nowrap">{name}</h2>'
             f'<span class="badge {kind}">{escape(text)}</span>'
             f'<span class="soft">{reason}</span></div>'
         )
