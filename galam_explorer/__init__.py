@@ -21,6 +21,7 @@ _PUBLIC = {
     "SimulationConfig": "galam_explorer.config",
     "TrainConfig": "galam_explorer.config",
     "TrainingJob": "galam_explorer.train.jobs",
+    "TrainingMonitor": "galam_explorer.app.monitor",
     "build_app": "galam_explorer.app.layout",
     "fetch_galaxy": "galam_explorer.survey.sdss_fetch",
     "fetch_survey": "galam_explorer.survey.sdss_fetch",
@@ -33,9 +34,11 @@ _PUBLIC = {
     "load_prepared": "galam_explorer.preprocess",
     "load_survey": "galam_explorer.survey",
     "make_report": "galam_explorer.evaluate.report",
+    "notebook": "galam_explorer.app.notebook",
     "prepare_cutout": "galam_explorer.preprocess",
     "prepare_spectrum": "galam_explorer.preprocess",
     "prepare_survey": "galam_explorer.preprocess",
+    "simulate_survey": "galam_explorer.survey.simulation.run",
     "train_run": "galam_explorer.train.runner",
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import panel as pn
 
+from galam_explorer.app.cell import in_cell
 from galam_explorer.app.preload import preload
 from galam_explorer.app.sources import model_sources, named_sources, survey_sources
 from galam_explorer.app.state import ExplorerState
@@ -58,7 +59,7 @@ def chosen_galaxy(state: ExplorerState) -> Any:
         return None
 
 
-def stand_alone(view: Any, layout: pn.viewable.Viewable) -> pn.Column:
+def stand_alone(view: Any, layout: pn.viewable.Viewable) -> pn.viewable.Viewable:
     """The view's layout with messages, dialogs and colours; it follows its state from now on."""
     from galam_explorer.app.views.base import escape, html_pane
     from galam_explorer.app.views.frame import Dialogs
@@ -89,4 +90,4 @@ def stand_alone(view: Any, layout: pn.viewable.Viewable) -> pn.Column:
     view.watch(follow, "galaxy_id", "model", *view.follows)
     state.want_model()
     follow()
-    return column
+    return in_cell(column)
