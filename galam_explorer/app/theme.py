@@ -113,6 +113,13 @@ CSS = """
   .g .facts div { display: flex; justify-content: space-between; align-items: baseline; gap: 6px; }
   .g .facts dd { font-size: 12.5px; }
 }
+@media (max-height: 820px) {
+  @container (min-width: 350px) and (max-width: 430px) {
+    .g .facts { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 1px 10px; margin-top: 5px; }
+    .g .facts dd { font-size: 12px; }
+    .g .truth { margin-top: 6px; padding: 4px 8px; }
+  }
+}
 .g.lesson p { margin: 4px 0 0; max-width: 90ch; }
 .g.strip { display: flex; gap: 4px 10px; align-items: center; flex-wrap: wrap; }
 .g .empty { height: 100%; box-sizing: border-box; display: flex; flex-direction: column;

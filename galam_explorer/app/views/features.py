@@ -281,6 +281,6 @@ _NAMES = ("features", "residual", "gradient", "r2")
 _COVER = {"position": "absolute", "inset": "0", "z-index": "4", "pointer-events": "none"}
 _SHRINK = {"min-width": "0", "min-height": "0"}
 _TALL = {"min-width": "0", "min-height": "150px"}
-_LOW = {"min-width": "0", "flex": "0 0 auto", "height": "clamp(100px, 15vh, 140px)",
+_LOW = {"min-width": "0", "flex": "0 0 auto", "height": "clamp(112px, 15vh, 140px)",
         "position": "relative"}  # fmt: skip
 _LOWER = {"gap": "14px", **_SHRINK, "flex": "0 0 auto", "height": "clamp(190px, 27vh, 270px)"}

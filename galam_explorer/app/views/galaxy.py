@@ -293,13 +293,13 @@ class GalaxyView(View):
 
 _TOP = """
 :host { height: 270px !important; }
-@media (max-height: 820px) { :host { height: 212px !important; } }
+@media (max-height: 820px) { :host { height: 172px !important; } }
 """
 _IMAGE = """
 :host { width: min(270px, 40%) !important; height: auto !important; aspect-ratio: 1;
   flex: 0 0 auto !important; align-self: flex-start !important; min-height: 0 !important;
   border-radius: 8px; overflow: hidden; }
-@media (max-height: 820px) { :host { width: min(212px, 40%) !important; } }
+@media (max-height: 820px) { :host { width: min(172px, 40%) !important; } }
 """
 _NO_SPECTRUM = (
     "Image only: no spectrum was taken of this galaxy. Most galaxies of an imaging survey are "

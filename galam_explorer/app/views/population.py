@@ -62,12 +62,12 @@ class PopulationView(View):
 
     def _build(self) -> None:
         small = {"size": "small", "margin": 0}
-        self._model = pmui.Select(label="Model", options=[], width=160, **small)
+        self._model = pmui.Select(label="Model", options=[], width=150, **small)
         self._quantity = pmui.RadioButtonGroup(
             options=_QUANTITIES, value="log_age", color="primary", variant="outlined", **small
         )
-        self._against = pmui.Select(label="Against", options=[], width=150, **small)
-        self._set = pmui.Select(label="Galaxies", options=[], width=210, **small)
+        self._against = pmui.Select(label="Against", options=[], width=140, **small)
+        self._set = pmui.Select(label="Galaxies", options=[], width=195, **small)
         self._clip = pmui.Checkbox(label="published clip", value=False, **small)
         self._right = pmui.RadioButtonGroup(
             options=list(_RIGHT), value=_RIGHT[0], color="primary", variant="outlined", **small
@@ -78,7 +78,7 @@ class PopulationView(View):
         self._paint = icon_button(
             "palette", "Colour the sky map by this residual", lambda _e: self._colour_map()
         )
-        self._facts = html_pane(styles={"flex": "0 0 auto"})
+        self._facts = html_pane(styles={"flex": "1 1 300px", "min-width": "0"})
         self._cover = html_pane(styles=_COVER, sizing_mode="stretch_both")
         self._busy = pmui.LinearProgress(
             variant="indeterminate", visible=False, margin=0, sizing_mode="stretch_width"
@@ -92,8 +92,16 @@ class PopulationView(View):
         ]  # fmt: skip
         title = html_pane('<div class="g"><h2>Population</h2></div>', width=86, sizing_mode=None)
         self._layout = pn.Column(
-            bar(title, self._model, self._quantity, self._against, self._set, self.menu()),
-            bar(self._facts, pn.Spacer(), self._paint, self._clip, self._right),
+            bar(
+                title,
+                self._model,
+                self._quantity,
+                self._against,
+                self._set,
+                self.menu(),
+                styles=_WRAP,
+            ),
+            bar(self._facts, self._paint, self._clip, self._right, styles=_WRAP),
             self._busy,
             pn.Row(*grid, sizing_mode="stretch_both", styles={**_SHRINK, "gap": "12px"}),
             self._cover,
@@ -277,4 +285,5 @@ class PopulationView(View):
 
 
 _SHRINK = {"min-height": "0", "min-width": "0"}
-_COVER = {"position": "absolute", "inset": "52px 14px 8px", "z-index": "4"}
+_WRAP = {"flex-wrap": "wrap", "row-gap": "6px"}
+_COVER = {"position": "absolute", "inset": "56px 14px 8px", "z-index": "4"}

@@ -107,7 +107,7 @@ class StripPanel(View):
         self._verdict = html_pane(styles={"min-width": "0"})
         axes = pn.Row(
             *[live.pane for live in self._figures.values()], sizing_mode="stretch_width",
-            height=138, styles={"gap": "14px"},
+            height=138, styles={"gap": "14px"}, stylesheets=[_AXES],
         )  # fmt: skip
         self._layout = pn.Column(
             bar(self._verdict, self.menu()), axes, sizing_mode="stretch_width",
@@ -215,3 +215,6 @@ class StripPanel(View):
             self.found.population is not None,
             truths,
         )
+
+
+_AXES = "@media (max-height: 820px) { :host { height: 122px !important; } }"

@@ -7,7 +7,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
-from galam_explorer.evaluate.figures.style import font_sizes, style_for, toolbox
+from galam_explorer.evaluate.figures.style import font_sizes, legend_options, style_for, toolbox
 from galam_explorer.evaluate.model import FeatureComparison
 
 __all__ = [
@@ -125,7 +125,7 @@ def features_figure(
             xlabel="",
             legend_position="top_right",
             legend_cols=3,
-            legend_opts={"padding": 2, "spacing": 12, "background_fill_alpha": 0.8},
+            legend_opts=legend_options(),
         )
     )
 
@@ -186,7 +186,11 @@ def residual_figure(
     ]  # fmt: skip
     return hv.Overlay(layers).opts(
         hv.opts.Overlay(
-            **axis_options(axes, "simulated − real", 100), xlabel="feature", show_legend=False
+            # The upper figure's tools move both.
+            **axis_options(axes, "M2 − M1", 60) | {"toolbar": None},
+            xlabel="feature",
+            yticks=3,
+            show_legend=False,
         )
     )
 
@@ -248,6 +252,7 @@ def r2_figure(
             min_height=100,
             toolbar=None,
             legend_position="top_left",
+            legend_opts=legend_options(),
             fontsize=font_sizes(),
             hooks=[toolbox()],
         )

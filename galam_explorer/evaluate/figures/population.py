@@ -8,7 +8,13 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
-from galam_explorer.evaluate.figures.style import Style, font_sizes, style_for, toolbox
+from galam_explorer.evaluate.figures.style import (
+    Style,
+    font_sizes,
+    legend_options,
+    style_for,
+    toolbox,
+)
 from galam_explorer.evaluate.metrics import legacy_clip, regression_metrics
 
 __all__ = [
@@ -38,6 +44,7 @@ def plot_options(xlabel: str, ylabel: str, **more: Any) -> hv.Options:
             "show_legend": False,
             "toolbar": "above",
             "fontsize": font_sizes(),
+            "legend_opts": legend_options(),
             "hooks": [
                 toolbox("pan", "wheel", "box_zoom", "box_select", "lasso", "reset", drag="box_zoom")
             ],
@@ -103,7 +110,7 @@ def note(x: float, y: float, text: str, style: Style, align: str = "left") -> hv
     """Lines of text inside the axes, from the top down."""
     return hv.Labels(([x], [y], [text]), ["x", "y"], "text").opts(
         text_color=style.text,
-        text_font_size="12px",
+        text_font_size="11px",
         text_align=align,
         text_baseline="top",
         xoffset=0,
@@ -119,8 +126,8 @@ def scatter_text(reference: np.ndarray, predicted: np.ndarray, clipped: bool) ->
     found = regression_metrics(predicted[known], reference[known])
     how = "published clip" if clipped else "unclipped"
     return (
-        f"bias {found['bias']:+.3f}, SD {found['sd']:.3f} dex ({how})\n"
-        f"NMAD {found['nmad']:.3f} dex, {found['n']} galaxies"
+        f"bias {found['bias']:+.3f}, SD {found['sd']:.3f} dex\n"
+        f"NMAD {found['nmad']:.3f} dex\n{found['n']} galaxies, {how}"
     )
 
 

@@ -64,12 +64,14 @@ def sn_scatter_figure(
         )
     return hv.Overlay(layers).opts(
         plot_options(
-            "S/N in r (bins 5, 10, 15, 20, 25, 30 and above)",
+            "S/N in r, in the paper's bins",
             f"{column.upper()} of {QUANTITIES[quantity].split(' (')[0]} (dex)",
             xlim=(4.0, 38.0),
-            ylim=(0.0, 1.1 * top),
+            # The names stand above the lines.
+            ylim=(0.0, 1.5 * top),
             show_legend=True,
             legend_position="top_right",
+            legend_cols=2,
         )
     )
 

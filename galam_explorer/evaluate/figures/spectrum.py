@@ -289,7 +289,7 @@ def spectrum_figure(
             min_height=180,
             show_grid=True,
             show_legend=False,
-            toolbar="above",
+            toolbar="right",
             fontsize=font_sizes(),
             hooks=[toolbox("xpan", "xwheel", "box_zoom", "reset", drag="box_zoom")],
         )

@@ -22,6 +22,7 @@ __all__ = [
     "Style",
     "equal_aspect",
     "font_sizes",
+    "legend_options",
     "pin_to_top",
     "style_for",
     "toolbox",
@@ -139,6 +140,17 @@ def style_for(dark: bool) -> Style:
 def font_sizes() -> dict[str, str]:
     """Font sizes for HoloViews' ``fontsize`` option."""
     return {"labels": "12px", "ticks": "11px", "legend": "11px", "title": "13px"}
+
+
+def legend_options(**more: Any) -> dict[str, Any]:
+    """HoloViews' ``legend_opts`` for a small legend that lets the data through.
+
+    The page's theme gives sizes in em, and a legend stands in the page's own 16 px.
+    """
+    return {
+        "padding": 2, "margin": 4, "background_fill_alpha": 0.75, "styles": {"font-size": "12px"},
+        **more,
+    }  # fmt: skip
 
 
 _TOOLS: dict[str, Callable[[], bm.Tool]] = {
