@@ -56,14 +56,19 @@ class ReviewDialog(View):
             label="Choose them as the set", on_click=lambda _e: self._as_set(), **small
         )
         row = pn.Row(self._toggle, as_set, self.menu(), styles={"gap": "8px", "flex-wrap": "wrap"})
+        place = pn.Column(sizing_mode="stretch_width")
         self._layout = pn.Column(
-            self._heading, self._note, row, self._table, html_pane(_hint()),
+            self._heading, self._note, row, place, html_pane(_hint()),
             sizing_mode="stretch_width", styles={"gap": "10px"},
         )  # fmt: skip
         self.dialog = pmui.Dialog(
             self._layout, title=self.title, show_close_button=True, close_on_click=True,
             width_option="sm",
         )  # fmt: skip
+        # Panel's table in a dialog that is closed keeps the browser at work, waiting to be drawn.
+        self.dialog.param.watch(
+            lambda event: setattr(place, "objects", [self._table] if event.new else []), "open"
+        )
         self.watch(self._refresh, "galaxy_id", "data")
 
     @property
