@@ -334,7 +334,7 @@ def test_dark_small_page_does_not_scroll_and_helps(fresh: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     frame = fresh.frame("spectrum")
     assert frame["top"] + frame["height"] < height
-    assert frame["height"] > 160
+    assert frame["height"] > 130
     page.keyboard.press("?")
     page.wait_for_selector("text=next and previous galaxy")
 

@@ -286,4 +286,5 @@ class PopulationView(View):
 
 _SHRINK = {"min-height": "0", "min-width": "0"}
 _WRAP = {"flex-wrap": "wrap", "row-gap": "6px"}
-_COVER = {"position": "absolute", "inset": "56px 14px 8px", "z-index": "4"}
+_COVER = {"position": "absolute", "top": "56px", "left": "14px", "z-index": "4",
+          "max-width": "calc(100% - 28px)", "max-height": "calc(100% - 64px)"}  # fmt: skip

@@ -91,9 +91,11 @@ def caption_text(state: Any, view: SkyView, note: str = "") -> str:
     data, row = state.data, state.row
     if data is None:
         return ""
-    parts = [f"{int(data.located.sum()):,} of {len(data):,} galaxies have a position"]
-    if note:
-        parts.insert(0, note)
+    located, total = int(data.located.sum()), len(data)
+    some = f"{located:,} of {total:,} galaxies have a position"
+    parts = [note] if note else [some]
+    if note and located < total:
+        parts.append(some)
     if row is not None and data.located[row]:
         parts.append(f"chosen: {data.ra[row]:.4f}° {data.dec[row]:+.4f}°")
     elif row is not None:

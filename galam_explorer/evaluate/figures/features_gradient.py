@@ -16,6 +16,8 @@ __all__ = ["gradient_figure", "gradient_sources"]
 
 _WIDTH = 11
 _BASE, _REACH = -0.42, 0.34
+_ROWS, _LETTER = 3, 80.0
+"""Rows of names, and the width of a letter in Å where the figure is narrow."""
 _NAMED = {wavelength: name for name, wavelength in (EMISSION | ABSORPTION).items()}
 
 
@@ -47,15 +49,21 @@ def gradient_sources(
 
 
 def _lines(z: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Places of named lines, and their names in three rows."""
+    """Places of named lines, and as many of their names as three rows have room for."""
     known = bool(np.isfinite(z)) and z > -1
-    places = sorted((1 + z) * one for one in _NAMED) if known else []
-    inside = [one for one in places if 3830 <= one <= 8000]
-    names = [_NAMED[min(_NAMED, key=lambda rest: abs(rest - one / (1 + z)))] for one in inside]
-    return {"x": np.array(inside, float)}, {
-        "x": np.array(inside, float),
-        "y": np.array([1.13 - 0.075 * (i % 3) for i in range(len(inside))], float),
-        "text": np.array(names, dtype=object),
+    places = sorted(((1 + z) * one, name) for one, name in _NAMED.items()) if known else []
+    inside = [(one, name) for one, name in places if 3830 <= one <= 8000]
+    ends, kept = [-np.inf] * _ROWS, []
+    for place, name in inside:
+        half = 0.5 * _LETTER * len(name)
+        row = next((i for i, end in enumerate(ends) if place - half > end), None)
+        if row is not None:
+            ends[row] = place + half
+            kept.append((place, 1.13 - 0.085 * row, name))
+    return {"x": np.array([one for one, _ in inside], float)}, {
+        "x": np.array([x for x, _, _ in kept], float),
+        "y": np.array([y for _, y, _ in kept], float),
+        "text": np.array([name for _, _, name in kept], dtype=object),
     }
 
 
