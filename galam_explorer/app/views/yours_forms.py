@@ -24,6 +24,8 @@ from galam_explorer.errors import GalamError
 __all__ = ["SMALL", "FilesForm", "SdssForm"]
 
 SMALL = {"size": "small", "margin": 0}
+_LOW, _TALL = 92, 138
+"""Heights of the dropper, px."""
 _MOST = 12
 _ID_WIDTH = 250
 
@@ -42,7 +44,7 @@ class FilesForm:
         self.state, self.arrivals = state, arrivals
         self.dropper = Dropper(
             multiple=True, max_files=2, max_file_size=f"{MAX_UPLOAD_MB}MB", chunk_size=4_000_000,
-            max_bytes=MAX_UPLOAD_MB * 2**20, height=104, sizing_mode="stretch_width", margin=0,
+            max_bytes=MAX_UPLOAD_MB * 2**20, height=_LOW, sizing_mode="stretch_width", margin=0,
             previews=[],
         )  # fmt: skip
         self.dropper.param.watch(self._arrived, ["value", "coming", "refused"])
@@ -91,6 +93,8 @@ class FilesForm:
     def _arrived(self, *_events: Any) -> None:
         here = self.dropper
         self._here.object = files_html(here.value, here.coming, here.refused, MAX_UPLOAD_MB)
+        # Two files in its list need more room than the invitation.
+        here.height = _TALL if len(here.value) + len(here.coming) > 1 else _LOW
         # Half of a pair would become a galaxy of its own.
         self._add.disabled = bool(self.arrivals.busy or here.coming or not here.value)
 

@@ -64,7 +64,7 @@ def files_html(
         f'<span class="badge bad">{escape(name)}: not taken, at most two files of {limit} MB</span>'
         for name in refused
     ]
-    text = ", ".join(parts) or "Nothing dropped yet."
+    text = ", ".join(parts)
     return f'<div class="g soft" data-here="{len(files)}" style="font-size:12px">{text}</div>'
 
 
