@@ -143,6 +143,15 @@ def test_the_environment_names_other_addresses(
         fetch_galaxy(NGC3522)
 
 
+def test_a_quota_is_said_and_not_waited_for(server: StandIn) -> None:
+    fault, server.fault = server.fault, lambda service, key, attempt: "quota"
+    try:
+        with pytest.raises(ServiceError, match=r"too many queries in a minute\. Wait a minute"):
+            get(server, NGC3522, max_wait=single_config().max_wait, retries=5)
+    finally:
+        server.fault = fault
+
+
 def test_somebody_who_waits_can_stop(server: StandIn) -> None:
     stop = threading.Event()
     stop.set()

@@ -43,7 +43,10 @@ def single_config() -> FetchConfig:
     GalamError
         If GALAM_SKYSERVER, GALAM_ARCHIVE or GALAM_SESAME is no address.
     """
-    return FetchConfig(retries=2, connect_timeout=5.0, read_timeout=30.0, **mirrors())
+    # Where a service asks for a minute's patience, that is said and not waited for.
+    return FetchConfig(
+        retries=2, connect_timeout=5.0, read_timeout=30.0, max_wait=10.0, **mirrors()
+    )
 
 
 def _client(
