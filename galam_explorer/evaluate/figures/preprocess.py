@@ -285,7 +285,7 @@ def fate_figure(counts: Mapping[str, int], *, dark: bool = False) -> hv.Overlay:
         invert_axes=True, color=style.categories[0], line_color=None, bar_width=0.7
     )
     labels = hv.Labels((names, values, texts), ["status", "galaxies"], "text").opts(
-        text_align="left", text_font_size="11px", text_color=style.text, xoffset=0.0
+        text_align="left", text_font_size="11px", text_color=style.text
     )
     return (bars * labels).opts(
         hv.opts.Overlay(
