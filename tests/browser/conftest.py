@@ -125,7 +125,7 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
     def open(self, query: str = "") -> Any:
-        self.page.goto(self.address + query)
+        self.page.goto(self.address + query, timeout=2 * PATIENCE_MS)
         self.page.wait_for_function(READY, timeout=2 * PATIENCE_MS)
         return self.page
 

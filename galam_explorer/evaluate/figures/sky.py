@@ -15,7 +15,13 @@ from galam_explorer.evaluate.figures.shading import (
     shade,
     shade_source,
 )
-from galam_explorer.evaluate.figures.style import equal_aspect, font_sizes, style_for, toolbox
+from galam_explorer.evaluate.figures.style import (
+    equal_aspect,
+    font_sizes,
+    legend_options,
+    style_for,
+    toolbox,
+)
 
 __all__ = ["POINT_LIMIT", "SkyView", "galaxy_layer", "rows_source", "shade", "shade_source",
            "sky_figure"]  # fmt: skip
@@ -104,7 +110,7 @@ def _map_options(view: SkyView) -> dict[str, Any]:
         "fontsize": font_sizes(),
         "show_legend": True,
         "legend_position": "bottom",
-        "legend_opts": {"orientation": "horizontal", "padding": 2, "margin": 2},
+        "legend_opts": legend_options(orientation="horizontal", margin=2),
         "hooks": [
             equal_aspect(view.limits),
             toolbox(*tools, drag="pan", scroll="wheel"),
