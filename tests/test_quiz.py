@@ -78,6 +78,16 @@ def test_our_lessons_can_be_asked(name: str) -> None:
     assert made.unanswered == [one.key for one in made.questions]
 
 
+@pytest.mark.parametrize("name", ["age-metallicity", "image-and-stars"])
+def test_teachers_find_every_question_with_its_answer(name: str) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "teaching.md").read_text(encoding="utf-8")
+    words = " ".join(page.split())
+    for one in AnswerSheet.load(name).questions:
+        assert " ".join(one.text.split()) in words, one.key
+        assert " ".join(one.why.split()) in words, one.key
+        assert not one.choices or f"**{one.choices[one.answer]}.**" in words, one.key
+
+
 def test_a_lesson_of_ones_own_and_bad_ones(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     one = {"key": "a", "text": "b?", "why": "c", "choices": ["d", "e"], "answer": 0}

@@ -42,7 +42,9 @@ class QuestionCard(pn.viewable.Viewer):
             self.input = pn.widgets.TextAreaInput(
                 placeholder="Write a sentence or two.", rows=3, max_length=5000, width=620
             )
-        self.button = pn.widgets.Button(label="This is my answer", on_click=self._clicked)
+        self.button = pn.widgets.Button(
+            label="This is my answer", color="primary", on_click=self._clicked
+        )
         self.said = pn.pane.HTML("", styles=_TEXT, visible=False)
         self.revealed = pn.Column(sizing_mode="stretch_width")
         self._layout = pn.Column(
@@ -104,7 +106,9 @@ class HandInCard(pn.viewable.Viewer):
             label="Your name", value=sheet.name, max_length=100, width=300
         )
         self.format = pn.widgets.Select(label="File", options=list(FORMATS), width=120)
-        self.button = pn.widgets.Button(label="Save my answers", on_click=self._clicked)
+        self.button = pn.widgets.Button(
+            label="Save my answers", color="primary", on_click=self._clicked
+        )
         self.said = pn.pane.HTML("", styles=_TEXT, visible=False)
         self._layout = pn.Column(
             pn.Row(self.name_input, self.format), self.button, self.said, styles=_CARD
