@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -312,9 +313,13 @@ def test_the_flag_comes_before_every_number(view: YoursView, tmp_path: Path) -> 
 def test_the_files_are_gone_with_the_session() -> None:
     state = make_state("demo")
     view = YoursView(state)
-    home = inbox_of(state).path.parent
     assert arrivals_of(state) is view.arrivals
+    view.files.dropper.value = {"a.fits": SPECTRUM.read_bytes()}
+    view.files.add()
+    wait(view)
+    home, data = inbox_of(state).path.parent, weakref.ref(state.data)
     assert home.is_dir()
     del state, view
     gc.collect()
     assert not home.exists()
+    assert data() is None

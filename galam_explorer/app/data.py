@@ -23,7 +23,7 @@ from galam_explorer.evaluate.figures.projection import separation
 from galam_explorer.records import Galaxy
 from galam_explorer.survey import Survey, load_survey
 
-__all__ = ["Cache", "SurveyData", "open_survey_data"]
+__all__ = ["Cache", "SurveyData", "forget_survey_data", "open_survey_data"]
 
 
 _CONTENT = ("spectrum and image", "image only", "spectrum only", "catalogue only")
@@ -245,3 +245,9 @@ def open_survey_data(source: str) -> SurveyData:
         if data is None or not data.is_current():
             data = _OPEN[source] = SurveyData(load_survey(source), source)
         return data
+
+
+def forget_survey_data(source: str) -> None:
+    """Let go of a survey that is no more."""
+    # Without the lock: this may be called while garbage is collected, at any point.
+    _OPEN.pop(source, None)

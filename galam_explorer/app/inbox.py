@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from galam_explorer.app.data import forget_survey_data
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy
 from galam_explorer.survey.local import read_image_file
@@ -74,7 +75,7 @@ class Inbox:
     def __init__(self) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="galam-yours-"))
         self.path = self._home / "your-galaxies"
-        self.close = weakref.finalize(self, shutil.rmtree, self._home, ignore_errors=True)
+        self.close = weakref.finalize(self, _remove, self._home, str(self.path))
 
     def __len__(self) -> int:
         return len(Survey(self.path)) if (self.path / "survey.json").is_file() else 0
@@ -178,6 +179,11 @@ class Inbox:
         writer = SurveyWriter(self.path, "your galaxies", "local", {"made_by": "Your galaxy"})
         writer.append(named)
         return [galaxy.id for galaxy in named]
+
+
+def _remove(home: Path, survey: str) -> None:
+    forget_survey_data(survey)
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def _paired(galaxies: list[Galaxy]) -> list[Galaxy]:

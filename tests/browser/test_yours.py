@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +57,16 @@ def here(surveys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
             patch.setenv(name, getattr(config, field))
         log = tmp_path_factory.mktemp("log") / "server.log"
         process, address = serve(str(surveys["small"]), log)
+        # The first page imports everything: a browser need not wait for that.
+        with urllib.request.urlopen(address, timeout=300) as answer:
+            answer.read()
         yield Server(address, process.pid, sdss)
         process.terminate()
-        process.wait(timeout=20)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="module")
