@@ -6,11 +6,12 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from panel_material_ui.base import MaterialComponent
 
 from galam_explorer.app.theme import THEME
 from galam_explorer.app.views.base import bar
 
-__all__ = ["in_cell", "top_bar"]
+__all__ = ["in_cell", "paint", "top_bar"]
 
 _WHITE = "#ffffff"
 _BLUE = "#15324f"
@@ -28,14 +29,23 @@ _ON_BLUE: dict[str, Any] = {
 
 def in_cell(layout: pn.viewable.Viewable) -> pmui.Column:
     """The layout with the colours and fonts that a page of ours gives its components."""
-    return pmui.Column(layout, theme_config=THEME, sizing_mode="stretch_width", margin=0)
+    return pmui.Column(layout, theme_config=THEME["light"], sizing_mode="stretch_width", margin=0)
+
+
+def paint(cell: pmui.Column, dark: bool) -> None:
+    """Give a cell's components one theme: left to the page, some take one, some the other."""
+    theme = "dark" if dark else "default"
+    if pn.config.theme != theme:
+        pn.config.theme = theme
+    cell.theme_config = THEME["dark" if dark else "light"]
+    for one in cell.select(MaterialComponent):
+        one.dark_theme = dark
 
 
 def top_bar(items: list[Any]) -> pmui.Column:
     """The dashboard's top bar as the first line of a cell."""
     row = bar(*items, styles=_BAR)
-    theme = {"light": _ON_BLUE, "dark": _ON_BLUE}
-    return pmui.Column(row, theme_config=theme, sizing_mode="stretch_width", margin=0)
+    return pmui.Column(row, theme_config=_ON_BLUE, sizing_mode="stretch_width", margin=0)
 
 
 _BAR = {

@@ -11,7 +11,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from galam_explorer.app.cell import in_cell
+from galam_explorer.app.cell import in_cell, paint
 from galam_explorer.app.monitor_form import TrainingForm
 from galam_explorer.app.monitor_panel import RunPanel
 from galam_explorer.app.runs import ACTIVE, RunView, find_runs, read_run, runs_folder
@@ -131,7 +131,8 @@ class TrainingMonitor(pn.viewable.Viewer):
         }
         for what, button in self._buttons.items():
             button.on_click(lambda _e, what=what: self._do(what))
-        self._panel = RunPanel(bar(*self._buttons.values(), sizing_mode=None))
+        buttons = pn.Row(*self._buttons.values(), styles={"gap": "8px"})
+        self._panel = RunPanel(buttons)
         self._said = html_pane()
         around = Surroundings()
         around.param.watch(lambda event: self._recolour(event.new), "dark")
@@ -147,6 +148,7 @@ class TrainingMonitor(pn.viewable.Viewer):
         return self._layout
 
     def _recolour(self, dark: bool) -> None:
+        paint(self._layout, dark)
         self._card.stylesheets = [variables(dark)]
         self._panel.recolour(dark)
 

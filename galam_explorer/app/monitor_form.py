@@ -36,9 +36,10 @@ class TrainingForm:
             label="Networks", options=[*([named] if named == _GIVEN else []), *preset_names()],
             value=named, width=120, **small,
         )  # fmt: skip
-        self.stages = pmui.MultiChoice(
-            label="Stages", options=list(NETWORKS), value=list(train.stages), width=300, margin=0
-        )
+        self.stages = pmui.CheckButtonGroup(
+            options=list(NETWORKS), value=list(train.stages), variant="outlined", color="primary",
+            description="Stages, trained in this order", **small,
+        )  # fmt: skip
         self.epochs = pmui.IntInput(
             label="Epochs", value=train.epochs, start=1, end=1000, width=90, **small
         )

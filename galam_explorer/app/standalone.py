@@ -6,7 +6,7 @@ from typing import Any
 
 import panel as pn
 
-from galam_explorer.app.cell import in_cell
+from galam_explorer.app.cell import in_cell, paint
 from galam_explorer.app.preload import preload
 from galam_explorer.app.sources import model_sources, named_sources, survey_sources
 from galam_explorer.app.state import ExplorerState
@@ -77,6 +77,7 @@ def stand_alone(view: Any, layout: pn.viewable.Viewable) -> pn.viewable.Viewable
         view.show(chosen_galaxy(state))
 
     def recolour(*_events: Any) -> None:
+        paint(cell, state.dark)
         column.stylesheets = [variables(state.dark)]
         view.recolour()
 
@@ -85,9 +86,10 @@ def stand_alone(view: Any, layout: pn.viewable.Viewable) -> pn.viewable.Viewable
         sizing_mode="stretch_width", stylesheets=[variables(state.dark)],
         styles={"background": "var(--paper)"},
     )  # fmt: skip
+    cell = in_cell(column)
     view.watch(tell, "message")
     view.watch(recolour, "theme")
     view.watch(follow, "galaxy_id", "model", *view.follows)
     state.want_model()
     follow()
-    return in_cell(column)
+    return cell
