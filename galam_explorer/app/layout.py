@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 from bokeh.document import Document
 from panel.io.resources import get_dist_path, patch_model_css
 
-from galam_explorer.app.cell import in_cell, top_bar
+from galam_explorer.app.cell import in_cell, paint, top_bar
 from galam_explorer.app.dashboard import Dashboard
 from galam_explorer.app.preload import preload, preload_soon, preloaded
 from galam_explorer.app.sources import model_sources, survey_sources
@@ -158,6 +158,7 @@ class Explorer(pn.viewable.Viewer):
             height=height,
         )
         self._layout = in_cell(layout)
+        self.state.param.watch(lambda _e: paint(self._layout, self.state.dark), "theme")
 
     def _tell(self, *_events: Any) -> None:
         message = self.state.message
