@@ -36,7 +36,7 @@ FAULTS = """() => {
         }
       } else if (child.nodeType === Node.ELEMENT_NODE && !['STYLE', 'SCRIPT'].includes(
           child.tagName)) {
-        if (child.classList.contains('empty')) cards.push(child)
+        if (child.matches('.g > .empty')) cards.push(child)
         if (child.shadowRoot) walk(child.shadowRoot)
         walk(child)
       }

@@ -100,7 +100,9 @@ class FeaturesView(View):
             styles={**_SHRINK, "position": "relative", "flex": "0 0 34%"},
         )  # fmt: skip
         lower = pn.Row(gradient, distribution, sizing_mode="stretch_width", styles=_LOWER)
-        controls = bar(self._target, self._number, self._about, self._all)
+        controls = bar(
+            self._target, self._number, self._about, self._all, styles={"padding-top": "6px"}
+        )
         return pn.Column(
             bar(self._head, self._order, self.menu()), curves, controls, lower,
             sizing_mode="stretch_both", styles={**_SHRINK, "padding": "10px 14px 8px"},
