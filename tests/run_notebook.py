@@ -85,7 +85,7 @@ def run(name: str, folder: Path, last: str = "") -> nbformat.NotebookNode:
     }
     client = NotebookClient(
         notebook,
-        timeout=400,
+        timeout=900,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder / "work")}},
     )

@@ -15,7 +15,8 @@ def sized(
 ) -> hv.Overlay | hv.Layout:
     """A figure of this package for a notebook cell.
 
-    The figures fill whatever a dashboard gives them; a cell gives no height.
+    The figures fill whatever a dashboard gives them; a cell gives no height. Panels of a
+    layout keep their own axes.
 
     Parameters
     ----------
@@ -33,5 +34,6 @@ def sized(
     columns = 1
     if isinstance(figure, hv.Layout):
         columns = max(1, min(figure._max_cols, len(figure)))
+        figure = figure.opts(hv.opts.Layout(shared_axes=False))
     fixed = {"responsive": False, "width": width or PAGE_WIDTH // columns, "height": height}
     return figure.opts(hv.opts.Overlay(**fixed))
