@@ -143,7 +143,9 @@ def path_table(
         for outcome, (step, draw) in zip(outcomes, found, strict=True)
         for name in outcome.predictions
     ]  # fmt: skip
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    texts = [name for name in frame if isinstance(frame[name].iloc[0], str)]
+    return frame.astype(dict.fromkeys(texts, object))
 
 
 def _value(outcome: Outcome, knob: str) -> float:
@@ -197,9 +199,11 @@ def describe_path() -> dict[str, tuple[str, str]]:
         "preset": ("", "Preprocessing; empty for that of the training"),
         "domain_score": ("", "Share of validation galaxies nearer to the training domain"),
     }
-    for target, unit in (("log_age", "dex(yr)"), ("m_h", "dex")):
-        about[target] = (unit, "Predicted from the altered galaxy")
+    # No units: FITS and VOTable know no dex.
+    words = {"log_age": "light-weighted log10(age/yr)", "m_h": "light-weighted [M/H], dex"}
+    for target, text in words.items():
+        about[target] = ("", f"Predicted {text}")
         for level in (68, 90):
             for end, word in (("lo", "Lower"), ("hi", "Upper")):
-                about[f"{target}_{end}{level}"] = (unit, f"{word} end of the {level} % interval")
+                about[f"{target}_{end}{level}"] = ("", f"{word} end of its {level} % interval")
     return about

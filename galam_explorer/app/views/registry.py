@@ -103,6 +103,7 @@ PLANNED: tuple[TabSpec, ...] = (
     TabSpec("fit", "Fit", f"{_VIEWS}.fit:FitView"),
     TabSpec("features", "Features", f"{_VIEWS}.features:FeaturesView", needs_model=True),
     TabSpec("attention", "Attention", f"{_VIEWS}.attention:AttentionView", needs_model=True),
+    TabSpec("whatif", "What if", f"{_VIEWS}.whatif:WhatIfView", needs_model=True),
     TabSpec("population", "Population", f"{_VIEWS}.population:PopulationView"),
     TabSpec("tables", "Tables", f"{_VIEWS}.tables:TablesView"),
     TabSpec("training", "Training", f"{_VIEWS}.training:TrainingView"),

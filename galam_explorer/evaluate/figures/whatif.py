@@ -25,14 +25,16 @@ __all__ = [
     "image_figures",
     "spectrum_pair_figure",
     "spectrum_pair_sources",
+    "tight",
 ]
 
 PREDICTOR_NAMES = {key: text for key, (text, _) in strip.PREDICTORS.items()} | {
     "image_only": "image only"
 }
 """Every predictor a model may have, in the order of figures."""
-_NUMBERS = 0.42
-"""Share of the axis on the right that is kept for the numbers."""
+_TICKS = {"m1": "M1", "m3": "M3", "m4": "M4", "m4_real": "M4 real", "image_only": "image only"}
+_NUMBERS = 0.75
+"""Room for the numbers on the right, in units of the rest of the axis."""
 _UP, _DOWN = 0.2, -0.14
 
 
@@ -124,9 +126,10 @@ def spectrum_pair_figure(
             min_width=140,
             show_grid=True,
             show_legend=False,
-            toolbar="above",
+            toolbar="right",
+            yticks=4,
             fontsize=font_sizes(),
-            hooks=[toolbox("xpan", "xwheel", "box_zoom", "reset", drag="box_zoom"), _tight],
+            hooks=[toolbox("xpan", "xwheel", "box_zoom", "reset", drag="box_zoom"), tight],
         )
     )
 
@@ -144,11 +147,11 @@ def image_figures(before: Outcome, after: Outcome) -> list[hv.Overlay]:
 # -- predictions -----------------------------------------------------------------------
 
 
-def _tight(plot: Any, _element: hv.Element) -> None:
+def tight(plot: Any, _element: hv.Element) -> None:
     """Little room round small figures."""
     figure = plot.state
     figure.update(min_border_top=2, min_border_bottom=2, min_border_right=6)
-    for axis in figure.xaxis:
+    for axis in [*figure.xaxis, *figure.yaxis]:
         axis.update(axis_label_standoff=0, major_label_standoff=2, major_tick_out=3)
 
 
@@ -166,7 +169,8 @@ def by_column(**properties: str) -> Callable[[Any, Any], None]:
 
     def hook(plot: Any, element: hv.Element) -> None:
         source = plot.handles["source"]
-        for name in set(properties.values()) - set(source.data):
+        for name in properties.values():
+            # A list: the browser refuses an empty array of numbers where it expects colours.
             source.data[name] = list(element.dimension_values(name))
         plot.handles["glyph"].update(**{k: {"field": v} for k, v in properties.items()})
 
@@ -206,6 +210,7 @@ def change_sources(
     old = np.array([_numbers(before.get(key), quantity) for key in keys]).reshape(-1, 5)
     new = np.array([_numbers(after.get(key), quantity) for key in keys]).reshape(-1, 5)
     low, high = _limits(old, new, against, quantity)
+    edge = high - 0.012 * (high - low)
     inside = [key in after and after[key].in_domain for key in keys]
 
     def span(values: np.ndarray, level: int, shift: float) -> dict[str, Any]:
@@ -216,11 +221,11 @@ def change_sources(
     said, silent = [], []
     for place, key, one, two in zip(y, keys, old, new, strict=True):
         if np.isfinite(two[0]):
-            said.append((high, place + _DOWN, _text(tuple(one), tuple(two))))
+            said.append((edge, place + _DOWN, _text(tuple(one), tuple(two))))
         else:
             status = after[key].status if key in after else "not in this model"
             note = f"now nothing: {STATUS_TEXT.get(status, status.replace('_', ' '))}"
-            silent.append((high, place + _DOWN, note if np.isfinite(one[0]) else note[13:]))
+            silent.append((edge, place + _DOWN, note if np.isfinite(one[0]) else note[13:]))
     sources = [
         {"x": np.array([v for v in (against.truth,) if np.isfinite(v)])},
         {"x": np.array([v for v in (against.label,) if np.isfinite(v)])},
@@ -281,7 +286,7 @@ def change_figure(
     style = style_for(dark)
     sources, axes = change_sources(before, after, quantity, against, dark=dark)
     truth, label, faint, rings, wide, narrow, points, numbers, notes = sources
-    names = [PREDICTOR_NAMES[key] for key in PREDICTOR_NAMES if key in after or key in before]
+    names = [_TICKS[key] for key in PREDICTOR_NAMES if key in after or key in before]
     text = {"text_font_size": "11px", "text_baseline": "middle", "xoffset": 0, "yoffset": 0,
             "text_align": "right"}  # fmt: skip
     bars = [by_column(line_color="color")]
@@ -318,6 +323,6 @@ def change_figure(
             show_legend=False,
             toolbar=None,
             fontsize=font_sizes(),
-            hooks=[toolbox(), _tight],
+            hooks=[toolbox(), tight],
         )
     )

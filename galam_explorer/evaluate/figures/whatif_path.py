@@ -8,8 +8,12 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 
-from galam_explorer.evaluate.figures.population import QUANTITIES, residual_sn_figure
-from galam_explorer.evaluate.figures.style import style_for
+from galam_explorer.evaluate.figures.population import (
+    QUANTITIES,
+    plot_options,
+    residual_sn_figure,
+)
+from galam_explorer.evaluate.figures.style import style_for, toolbox
 from galam_explorer.evaluate.figures.whatif import (
     PREDICTOR_NAMES,
     Against,
@@ -17,6 +21,7 @@ from galam_explorer.evaluate.figures.whatif import (
     change_figure,
     image_figures,
     spectrum_pair_figure,
+    tight,
 )
 from galam_explorer.evaluate.whatif import Outcome
 from galam_explorer.evaluate.whatif_sweep import KNOBS, path_table
@@ -26,7 +31,6 @@ __all__ = ["path_figure", "path_keys", "path_sources", "whatif_figure"]
 Cloud = tuple[np.ndarray, np.ndarray]
 _TICKS = [0.125, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100]
 _SAID = ("color", "fill", "who", "says")
-_SHORT = {"log_age": "Δ log age (dex)", "m_h": "Δ [M/H] (dex)"}
 
 
 def path_keys(path: pd.DataFrame) -> list[str]:
@@ -62,7 +66,9 @@ def _points(path: pd.DataFrame, quantity: str, against: Against, dark: bool) -> 
 
 
 def _columns(frame: pd.DataFrame, *names: str) -> dict[str, Any]:
-    return {name: frame[name].to_numpy() for name in names}
+    return {
+        name: list(frame[name]) if name in _SAID else frame[name].to_numpy(float) for name in names
+    }
 
 
 def _layers(
@@ -153,6 +159,7 @@ def path_figure(
     cloud: Cloud | None = None,
     *,
     now: pd.DataFrame | None = None,
+    legend: bool = True,
     dark: bool = False,
 ) -> hv.Overlay:
     """What every network says along a path, over the population's residuals.
@@ -173,6 +180,8 @@ def path_figure(
         S/N and residual of other galaxies, each (n,); drawn where the path is one of S/N.
     now : DataFrame, optional
         A path of one step that is marked by diamonds.
+    legend : bool
+        Whether the predictors are named in the figure.
 
     Returns
     -------
@@ -190,13 +199,15 @@ def path_figure(
     )
     below[1] = below[1].opts(color=style.unknown, alpha=0.55)
     elements = _elements(path, quantity, chosen, against, now, dark)
-    name = QUANTITIES[quantity]
-    ylabel = f"{_SHORT[quantity]} from the {against.name}" if against.name else f"predicted {name}"
+    axes = _axes(path, quantity, against, used)
+    short = "log age" if quantity == "log_age" else "[M/H]"
+    ylabel = f"Δ {short} (dex)\nfrom {against.name.removeprefix('simulated ')}"
     return hv.Overlay([*below, *elements]).opts(
-        hv.opts.Overlay(
-            **_axes(path, quantity, against, used), ylabel=ylabel, logx=True, xticks=_TICKS,
-            show_legend=True, legend_position="top", legend_cols=5, toolbar="right",
-            min_height=110,
+        plot_options(
+            axes.pop("xlabel"), ylabel if against.name else f"predicted\n{QUANTITIES[quantity]}",
+            **axes, logx=True, xticks=_TICKS, yticks=5, toolbar="right", min_height=90,
+            show_legend=legend, legend_position="top", legend_cols=5,
+            hooks=[toolbox("pan", "wheel", "box_zoom", "reset", drag="box_zoom"), tight],
         )
     )  # fmt: skip
 
