@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 
@@ -65,7 +66,11 @@ def decode_cutout(cutout: Cutout | bytes, where: str = "") -> np.ndarray:
         text = "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error)
         raise GalamError(f"the image cannot be decoded ({text})", where) from error
     except Image.DecompressionBombError as error:
-        raise GalamError(f"the image is too large ({error})", where) from error
+        # Pillow counts before we can; it says so in words about attacks.
+        found = re.search(r"\((\d+) pixels\)", str(error))
+        count = f"{int(found[1]) / 1e6:,.0f} million pixels" if found else "too many pixels"
+        text = f"the image is too large ({count}); at most {MAX_SIDE} px a side are read"
+        raise GalamError(text, where) from error
     except (ArithmeticError, LookupError, TypeError, struct.error) as error:
         # What Pillow's readers raise on headers that contradict themselves.
         raise GalamError(f"the image is damaged ({error})", where) from error

@@ -151,10 +151,12 @@ def show(visit: Visit, title: str, mark: str) -> str:
 def tour(visit: Visit, name: str, spectrum: bool, image: bool) -> dict[str, str]:
     """What every tab says of a galaxy; each must show it or say why it cannot."""
     said = {
+        "id": name,
         "Galaxy": show(visit, "Galaxy", f'[data-strip="{name}"]:not(:has-text("predicting"))'),
         "Preprocessing": show(visit, "Preprocessing", f'[data-verdict]:has-text("{name}")'),
-        "Fit": show(visit, "Fit", f'[data-for="{name}"]'),
     }
+    verdict = visit.page.locator("[data-verdict]").get_attribute("data-verdict")
+    said["Fit"] = show(visit, "Fit", f'[data-for="{name}"]')
     mark = f'[data-view="features"][data-galaxy="{name}"]'
     said["Features"] = show(visit, "Features", mark)
     visit.tab("Attention")
@@ -163,12 +165,13 @@ def tour(visit: Visit, name: str, spectrum: bool, image: bool) -> dict[str, str]
         f'{shown}, .empty:has-text("No attention to show")', timeout=2 * PATIENCE_MS
     )
     said["Attention"] = read_tab(visit.page)
-    assert all(name in text for text in said.values())
+    assert all(name in text for text in said.values()), said
     assert ("No spectrum" in said["Galaxy"]) is not spectrum
     assert ("No image" in said["Galaxy"]) is not image
     assert ("need a spectrum" in said["Fit"]) is not spectrum
     if not image:
         assert "No attention to show" in said["Attention"]
+    said["verdict"] = str(verdict)
     return said
 
 
@@ -187,8 +190,7 @@ def test_a_real_pair_of_sdss(visit: Visit, shared_data: Path, name: str) -> None
     folder = shared_data / "sdss" / "pairs"
     files = [folder / f"spec-{name}.fits", folder / f"image-{name}.jpg"]
     assert bring(visit, files, name) in ("inside", "outside")
-    said = tour(visit, name, spectrum=True, image=True)
-    assert "M1 spectrum" not in said["Galaxy"] or name in said["Galaxy"]
+    tour(visit, name, spectrum=True, image=True)
 
 
 @pytest.mark.parametrize("name", LEGACY_PAIRS)
@@ -198,10 +200,9 @@ def test_a_legacy_survey_image_is_flagged_before_any_number(
     folder = shared_data / "legacy" / "pairs"
     files = [folder / f"spec-{name}.fits", folder / f"image-{name}.jpg"]
     domain = bring(visit, files, name)
-    first = read_tab(visit.page)
-    said = {"id": name, "Your galaxy": first, **tour(visit, name, spectrum=True, image=True)}
-    usable = visit.page.locator("[data-verdict]").get_attribute("data-verdict") == "ok"
-    if usable:
+    said = {"Your galaxy": read_tab(visit.page)}
+    said |= tour(visit, name, spectrum=True, image=True)
+    if said["verdict"] == "ok":
         assert domain == "outside"
         check_flagged(said)
 
@@ -270,7 +271,7 @@ def test_bad_files_are_clear_messages_in_bounded_memory(
         ({"lying.fits": lying_fits()}, ["lying.fits", "claims"]),
         (
             {"bomb.fits.gz": gzip_bomb(), "huge.png": huge_png()},
-            ["bomb.fits.gz: this file is compressed", "huge.png", "30000×30000 px"],
+            ["bomb.fits.gz: this file is compressed", "huge.png", "900 million pixels"],
         ),
     ):
         for name, content in files.items():
