@@ -86,6 +86,7 @@ class TrainingMonitor(pn.viewable.Viewer):
         self.job: TrainingJob | None = None if found is None else TrainingJob.attach(found)
         self._poll: Any = None
         self._was_shown = False
+        self._last_state = ""
         self._build(*self._start_choices(network, train))
         self.refresh()
         self._follow()
@@ -181,6 +182,10 @@ class TrainingMonitor(pn.viewable.Viewer):
         """Read the run's folder again and show what has changed."""
         run = self._run()
         state = "none" if run is None else str(run.status.get("state", "unknown"))
+        if state != self._last_state:
+            # What was promised has come, or something else has.
+            self._last_state = state
+            self._say()
         active = state in ACTIVE
         self.form.enable(not active)
         if self._train.disabled != active:

@@ -41,7 +41,7 @@ class TrainingForm:
             description="Stages, trained in this order", **small,
         )  # fmt: skip
         self.epochs = pmui.IntInput(
-            label="Epochs", value=train.epochs, start=1, end=1000, width=90, **small
+            label="Epochs", value=train.epochs, start=1, end=1000, width=116, **small
         )
         self.seed = pmui.IntInput(label="Seed", value=train.seed, start=0, width=90, **small)
         targets = [_TARGETS["label"], *([_TARGETS["truth"]] if simulated else [])]
