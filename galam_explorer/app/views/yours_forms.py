@@ -24,10 +24,10 @@ from galam_explorer.errors import GalamError
 __all__ = ["SMALL", "FilesForm", "SdssForm"]
 
 SMALL = {"size": "small", "margin": 0}
-_LOW, _TALL = 92, 138
-"""Heights of the dropper, px."""
+_HEIGHT = 136
+"""Of the dropper, px: room for two files."""
 _MOST = 12
-_ID_WIDTH = 250
+_ID_WIDTH = 196
 
 
 class FilesForm:
@@ -44,16 +44,16 @@ class FilesForm:
         self.state, self.arrivals = state, arrivals
         self.dropper = Dropper(
             multiple=True, max_files=2, max_file_size=f"{MAX_UPLOAD_MB}MB", chunk_size=4_000_000,
-            max_bytes=MAX_UPLOAD_MB * 2**20, height=_LOW, sizing_mode="stretch_width", margin=0,
+            max_bytes=MAX_UPLOAD_MB * 2**20, height=_HEIGHT, sizing_mode="stretch_width", margin=0,
             previews=[],
         )  # fmt: skip
         self.dropper.param.watch(self._arrived, ["value", "coming", "refused"])
         self.scale = pmui.FloatInput(
-            label="Image scale, ″/px", value=SDSS_SCALE, start=0.01, end=60, width=140, **SMALL
+            label="Image scale, ″/px", value=SDSS_SCALE, start=0.01, end=60, width=128, **SMALL
         )
-        self.redshift = pmui.TextInput(label="Redshift, if known", value="", width=150, **SMALL)
+        self.redshift = pmui.TextInput(label="Redshift, if known", value="", width=132, **SMALL)
         self.position = pmui.TextInput(
-            label="Position, if known", placeholder="146.714 -1.041", width=190, **SMALL
+            label="Position, if known", placeholder="146.714 -1.041", width=160, **SMALL
         )
         self._add = pmui.Button(label="Add", icon="add", on_click=lambda _e: self.add(), **SMALL)
         self._here = html_pane()
@@ -93,8 +93,6 @@ class FilesForm:
     def _arrived(self, *_events: Any) -> None:
         here = self.dropper
         self._here.object = files_html(here.value, here.coming, here.refused, MAX_UPLOAD_MB)
-        # Two files in its list need more room than the invitation.
-        here.height = _TALL if len(here.value) + len(here.coming) > 1 else _LOW
         # Half of a pair would become a galaxy of its own.
         self._add.disabled = bool(self.arrivals.busy or here.coming or not here.value)
 

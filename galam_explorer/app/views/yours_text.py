@@ -32,7 +32,7 @@ _DOMAINS = {
     "unknown": "not known",
     "none": "no model",
 }
-_CELLS = "display:grid;grid-template-columns:64px 76px 70px 84px 92px;gap:0 10px;font-size:12.5px"
+_CELLS = "display:grid;grid-template-columns:54px 72px 60px 56px 60px;gap:0 8px;font-size:12.5px"
 CANDIDATE_HEADS = (
     f'<div class="g soft" style="{_CELLS}">'
     + "".join(f"<span>{text}</span>" for text in ("distance", "r", "z", "class", "spectrum"))
