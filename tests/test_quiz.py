@@ -171,6 +171,11 @@ def test_a_class_is_collected_and_bad_files_are_reported(tmp_path: Path) -> None
     assert table["key"].tolist() == ["colour", "words"] * 2
     assert table["file"].unique().tolist() == ["Ada.json", "Bo.json"]
     assert len(problems) == 3
+    right = table.groupby("key")["right"].mean()
+    assert right["colour"] == 0
+    assert right.isna()["words"]
+    (tmp_path / "empty").mkdir()
+    assert len(collect_answers(tmp_path / "empty")[0]) == 0
     with pytest.raises(GalamError, match="no such folder"):
         collect_answers(tmp_path / "nowhere")
 

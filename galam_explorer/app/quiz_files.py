@@ -64,7 +64,7 @@ def collect_answers(folder: str | Path) -> tuple[pd.DataFrame, list[str]]:
     -------
     (DataFrame, list of str)
         One row an answer: ``name``, ``lesson``, ``key``, ``question``, ``given``, ``right``
-        (None for written answers), ``when``, ``file``; and what could not be read.
+        (missing for written answers), ``when``, ``file``; and what could not be read.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def collect_answers(folder: str | Path) -> tuple[pd.DataFrame, list[str]]:
             continue
         about = {"name": found["name"], "lesson": found["lesson"], "file": path.name}
         rows += [{**about, **{n: one[n] for n in columns[2:7]}} for one in found["answers"]]
-    return pd.DataFrame(rows, columns=columns), problems
+    return pd.DataFrame(rows, columns=columns).astype({"right": "boolean"}), problems
 
 
 def as_markdown(found: dict[str, Any]) -> str:
