@@ -103,22 +103,30 @@ def test_brushed_outliers_are_on_the_map_and_in_the_table(visit: Visit) -> None:
     drawn = visit.columns(figure, 1)
     x, y = (np.array(drawn[name], float) for name in ("x", "y"))
     known = np.isfinite(x) & np.isfinite(y)
-    limit = np.sort(np.abs(y[known]))[-4]
     low = bool(np.median(y[known]) < 0)
+    # Between the third and the fourth from the far end.
+    limit = float(np.sort(-y[known] if low else y[known])[-4:-2].mean())
     outside = known & ((y < -limit) if low else (y > limit))
     assert outside.any()
     frame = visit.frame(figure)
     bar = page.locator(".bk-tool-icon-box-select")
-    place = [bar.nth(i).bounding_box() for i in range(bar.count())]
-    nearest = min(
-        (i for i, box in enumerate(place) if box),
-        key=lambda i: abs(place[i]["y"] - frame["top"]) + abs(place[i]["x"] - frame["left"]) / 9,
-    )
+    boxes = [bar.nth(i).bounding_box() for i in range(bar.count())]
+    above = [
+        (frame["top"] - box["y"], i)
+        for i, box in enumerate(boxes)
+        if box and 0 <= box["x"] - frame["left"] <= frame["width"] and box["y"] < frame["top"]
+    ]
+    nearest = min(above)[1]
     bar.nth(nearest).click()
     top, bottom = (-limit, frame["y0"]) if low else (frame["y1"], limit)
-    page.mouse.move(*visit.at(figure, frame["x0"], top), steps=2)
+    ends = [visit.at(figure, frame["x0"], one)[1] for one in (top, bottom)]
+    page.mouse.move(frame["left"] + 1, max(ends[0], frame["top"] + 1), steps=2)
     page.mouse.down()
-    page.mouse.move(frame["left"] + frame["width"] - 1, visit.at(figure, frame["x0"], bottom)[1])
+    page.mouse.move(
+        frame["left"] + frame["width"] - 1,
+        min(ends[1], frame["top"] + frame["height"] - 1),
+        steps=3,
+    )
     page.mouse.up()
     page.wait_for_selector(f"text=/set of {outside.sum()}/")
     page.wait_for_selector(f".markup h2:has-text('{outside.sum()} of 60 galaxies')")
@@ -194,7 +202,7 @@ def test_exports_of_every_view_open(visit: Visit, title: str) -> None:
         assert len(picture.getcolors(10**6)) > 20
         drawing = ElementTree.fromstring(download(page, "SVG drawing").read_bytes())
         assert drawing.tag.endswith("svg")
-        assert len(list(drawing.iter("{*}path"))) > 5
+        assert len(drawing.findall(".//{*}path")) > 5
     sizes = {}
     for item, read in FORMS.items():
         table = read(download(page, item))
