@@ -74,9 +74,9 @@ class TracePanel(pn.viewable.Viewer):
             variant="outlined", **small,
         )  # fmt: skip
         self._predictor = pmui.Select(
-            label="Intervals of", options={}, width=136, variant="outlined", **small
+            label="Intervals of", options={}, width=152, variant="outlined", **small
         )
-        self._knob = pmui.Select(label="Along", options={}, width=112, variant="outlined", **small)
+        self._knob = pmui.Select(label="Along", options={}, width=130, variant="outlined", **small)
         self.button = pmui.Button(
             label="Sweep", icon="timeline", variant="contained", on_click=lambda _e: self.sweep(),
             **small,
