@@ -60,22 +60,27 @@ def evaluate_command(
         folder = out or Path(runs[0]) / "evaluation"
         with ui.progress_bar("Drawing") as report:
             made = make_report(groups, folder, read_metrics(runs[0]), draws, png, progress=report)
-        for note in groups[0].notes:
-            ui.say(note)
-        for reference in groups[0].references:
-            ui.console.print(_table(made.models, reference))
-        ui.say(made.path)
-        ui.finish(
-            {
-                "path": str(made.path),
-                "galaxies": len(groups[0].ids),
-                "seeds": [run["seed"] for run in groups[0].runs],
-                "models": made.models.to_dict("records"),
-                "figures": len(made.figures),
-                "seconds": round(time.perf_counter() - started, 3),
-            },
-            as_json,
-        )
+        _show(groups[0], made)
+        seconds = round(time.perf_counter() - started, 3)
+        ui.finish(_summary(groups[0], made) | {"seconds": seconds}, as_json)
+
+
+def _show(first: Any, made: Any) -> None:
+    for note in first.notes:
+        ui.say(note)
+    for reference in first.references:
+        ui.console.print(_table(made.models, reference))
+    ui.say(made.path)
+
+
+def _summary(first: Any, made: Any) -> dict[str, Any]:
+    return {
+        "path": str(made.path),
+        "galaxies": len(first.ids),
+        "seeds": [run["seed"] for run in first.runs],
+        "models": made.models.to_dict("records"),
+        "figures": len(made.figures),
+    }
 
 
 def _table(models: Any, reference: str) -> Table:

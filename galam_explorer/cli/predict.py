@@ -68,19 +68,18 @@ def predict_command(
         write_predictions(found.table, out, {"model": loaded.name, "hash": loaded.hash})
         ui.console.print(_table(loaded, found))
         ui.say(out)
-        ui.finish(
-            {
-                "path": str(out),
-                "model": loaded.name,
-                "hash": loaded.hash,
-                "galaxies": len(found.table),
-                "predicted": _predicted(loaded, found),
-                "outside_domain": outside,
-                "problems": found.problems,
-                "seconds": round(seconds, 3),
-            },
-            as_json,
-        )
+        summary = {"path": str(out), "outside_domain": outside, "seconds": round(seconds, 3)}
+        ui.finish(summary | _summary(loaded, found), as_json)
+
+
+def _summary(model: Model, found: FilePredictions) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "hash": model.hash,
+        "galaxies": len(found.table),
+        "predicted": _predicted(model, found),
+        "problems": found.problems,
+    }
 
 
 def _predicted(model: Model, found: FilePredictions) -> dict[str, int]:

@@ -32,7 +32,7 @@ def train_command(
     survey: Annotated[str, typer.Argument(help="A prepared and labelled survey folder.")],
     preset: Annotated[str, option("'compact', 'paper' (as published), a plugin's.")] = "compact",
     stages: Annotated[Text, option("Of m1, m2, m3, m4, m4_real, image_only; with commas.")] = None,
-    run: Annotated[Place, option("Run folder; runs/<survey>-<preset>-... by default.")] = None,
+    run: Annotated[Place, option("Run folder; runs/SURVEY-PRESET-... by default.")] = None,
     resume: Annotated[Place, option("Go on with this run; its choices are used again.")] = None,
     choices: Annotated[Place, option("JSON file with all choices; options change them.")] = None,
     target: Annotated[Text, option("'label' (default), or 'truth' of a simulation.")] = None,
