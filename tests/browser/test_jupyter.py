@@ -29,6 +29,17 @@ train = TrainConfig(
 monitor = ge.TrainingMonitor("train", run_dir="runs/mine", network=network, train=train)
 monitor
 """
+QUICK = """
+from galam_explorer.config import NetworkConfig, TrainConfig
+
+ge.TrainingMonitor(
+    "train", "others/quick", NetworkConfig(width=0.25, heads=2, queries=4),
+    TrainConfig(
+        stages=("m1",), epochs=1, batch_size=8, threads=1, target="truth", precision="32",
+        fractions=(0.6, 0.2, 0.2),
+    ),
+).start()
+"""
 MODELS = """([name, layer, column]) => {
   for (const doc of Bokeh.documents) {
     const model = doc.get_model_by_name(name)
@@ -53,8 +64,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         "import pandas as pd\n"
         "from galam_explorer.evaluate.figures.training_curves import loss_figure\n"
         "loss_figure(pd.DataFrame(monitor.job.metrics()), 'm1')",
-        "quick = train.replace(epochs=1)\n"
-        "ge.TrainingMonitor('train', 'runs/quick', network, quick).start()",
+        QUICK,
     )
     with start_lab(folder, GALAM_RUNS=str(folder / "runs")) as lab:
         yield lab
@@ -93,6 +103,12 @@ def press(book: Notebook, name: str) -> None:
     book.page.get_by_role("button", name=name, exact=True).click()
 
 
+def paper(book: Notebook) -> str:
+    """The background that the galaxy view's text is made for."""
+    code = "(el) => getComputedStyle(el).getPropertyValue('--paper').trim()"
+    return str(book.page.locator("[data-galaxy]").first.evaluate(code))
+
+
 def test_explorer_draws_and_a_click_on_the_map_moves_every_view(book: Notebook) -> None:
     book.run(1)
     page, visit = book.page, book.visit
@@ -122,12 +138,7 @@ def test_the_dashboard_follows_the_notebooks_theme(book: Notebook) -> None:
             "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
             f"JupyterLab {theme}",
         )
-        book.page.wait_for_function(
-            "(colour) => Bokeh.documents.map((doc) => doc.get_model_by_name('sky'))"
-            ".find((one) => one).background_fill_color === colour",
-            arg=colour,
-            timeout=PATIENCE_MS,
-        )
+        until(lambda colour=colour: paper(book) == colour, f"the {theme} theme")
 
 
 def test_the_train_button_starts_a_run_whose_curve_grows(book: Notebook, lab: Lab) -> None:
@@ -160,15 +171,15 @@ def test_the_training_outlives_its_kernel_and_the_monitor_finds_it(
 def test_the_dashboard_lists_a_run_of_the_notebook_and_adopts_its_model(
     book: Notebook, lab: Lab, browser: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("GALAM_RUNS", str(lab.folder / "runs"))
+    monkeypatch.setenv("GALAM_RUNS", str(lab.folder / "others"))
     process, address = serve(str(lab.folder / "small"), tmp_path / "log")
     try:
         visit = start_visit(browser, address)
         visit.open("?tab=training")
         book.run(4)
         visit.page.wait_for_selector("[data-view=training]:has-text('quick')", timeout=PATIENCE_MS)
-        press_there = visit.page.get_by_role("button", name="Use its model", exact=True)
-        press_there.click(timeout=2 * PATIENCE_MS)
+        adopt = visit.page.get_by_role("button", name="Use its model", exact=True)
+        adopt.click(timeout=3 * PATIENCE_MS)
         visit.page.wait_for_selector("text=The dashboard now uses the model of quick")
         assert visit.outside == []
         visit.page.context.close()
