@@ -36,7 +36,7 @@ def address(surveys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
             time.sleep(0.25)
     yield f"http://127.0.0.1:{port}/"
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE_MS / 1000)
 
 
 def test_tab_follows_the_galaxy_and_exports(browser: Any, address: str) -> None:
@@ -54,7 +54,7 @@ def test_tab_follows_the_galaxy_and_exports(browser: Any, address: str) -> None:
     )  # fmt: skip
     page.get_by_role("button", name="Export").last.click()
     with page.expect_download() as download:
-        page.get_by_text("CSV table", exact=True).last.click()
+        page.get_by_role("menuitem", name="CSV table", exact=True).click()
     assert download.value.suggested_filename.startswith("colour-profile-")
     assert Path(download.value.path()).read_text().startswith("radius,i,r,g")
     assert visit.outside == []
