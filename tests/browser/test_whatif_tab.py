@@ -13,7 +13,7 @@ import pytest
 import small_survey as small
 from conftest import Visit
 
-LOADED_MS = 120_000
+LOADED_MS = 240_000
 """The first prediction of a server loads PyTorch and the model."""
 
 pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=2)
