@@ -29,6 +29,8 @@ LEGACY_PAIRS = (
     "0268-51633-0074",
     "0268-51633-0251",
 )
+BLENDED = ("0266-51630-0486", "0267-51608-0413")
+"""Those of them whose image the preprocessing rejects: no network sees it."""
 NUMBER = re.compile(r"[-+−]?\d+\.\d")
 """What is measured or predicted has decimals; ids, counts and labels of steps have none."""
 MB = 2**20
@@ -202,7 +204,8 @@ def test_a_legacy_survey_image_is_flagged_before_any_number(
     domain = bring(visit, files, name)
     said = {"Your galaxy": read_tab(visit.page)}
     said |= tour(visit, name, spectrum=True, image=True)
-    if said["verdict"] == "ok":
+    assert said["verdict"] == ("blended" if name in BLENDED else "ok")
+    if name not in BLENDED:
         assert domain == "outside"
         check_flagged(said)
 
