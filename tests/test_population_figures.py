@@ -82,7 +82,8 @@ def test_the_clip_is_shown_only_when_asked_for() -> None:
     text = columns(comparison_figure(TRUTH, SAID, clipped=True), 4)["text"][0]
     assert "published clip" in text
     plain = columns(comparison_figure(TRUTH, SAID), 4)["text"][0]
-    assert f"SD {np.std(SAID - TRUTH):.3f} dex (unclipped)" in plain
+    assert f"SD {np.std(SAID - TRUTH):.3f} dex" in plain
+    assert "unclipped" in plain
 
 
 def test_rings_follow_rows() -> None:
