@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "galam_explorer"
 ROOMS = ["survey", "preprocess", "labels", "networks", "train", "evaluate", "app", "cli"]
-SHARED = {"config", "records", "errors", ""}
+SHARED = {"config", "records", "errors", "plugins", ""}
 ONLY_IN = {
     "torch": ("labels/batched", "networks/", "train/", "evaluate/"),
     "panel": ("app/",),

@@ -13,7 +13,7 @@ _COMPONENTS: dict[str, Any] = {
     "MuiToggleButton": {
         "styleOverrides": {"root": {"textTransform": "none", "whiteSpace": "nowrap"}}
     },
-    # Ten tabs must fit beside the map at 1440 px.
+    # Eleven tabs must fit beside the map at 1440 px.
     "MuiTab": {
         "styleOverrides": {
             "root": {
