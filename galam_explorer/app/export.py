@@ -51,7 +51,7 @@ def table_bytes(frame: pd.DataFrame, about: dict[str, tuple[str, str]], form: st
     if form != "ecsv":
         # Neither FITS nor VOTable has columns of Python objects.
         frame = frame.copy()
-        for name in frame.select_dtypes(object):
+        for name in frame.select_dtypes(["object", "string"]):
             texts = frame[name].fillna("").astype(str)
             if form == "fits":  # ... and FITS has ASCII only
                 texts = texts.str.encode("ascii", "backslashreplace").str.decode("ascii")

@@ -60,6 +60,10 @@ class PreparedSample:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {status}" for status, count in self.counts().items())
+        return f"<PreparedSample {self.path.name}: {len(self)} galaxies ({counts})>"
+
     def counts(self, column: str = "status") -> dict[str, int]:
         """Number of galaxies by status, the most frequent first."""
         return {str(k): int(v) for k, v in self.status[column].value_counts().items()}
