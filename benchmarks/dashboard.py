@@ -25,6 +25,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +43,22 @@ READY = """() => window.Bokeh && Bokeh.index && Bokeh.index.roots.length > 0
   && document.getElementById('loader')?.style.display === 'none'
   && Bokeh.index.roots[0].is_idle"""
 PREPARE = """(mark) => {
-  const find = (root) => {
+  const find = (root, wanted) => {
     for (const el of root.querySelectorAll('*')) {
-      if (el.matches(mark)) { return el }
-      const inner = el.shadowRoot && find(el.shadowRoot)
+      if (el.matches(wanted)) { return el }
+      const inner = el.shadowRoot && find(el.shadowRoot, wanted)
       if (inner) { return inner }
     }
     return null
   }
   const model = (name) => Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m)
-  const box = find(document).closest('.markup')
+  const box = find(document, mark).closest('.markup')
+  // The predictions come last, from the background.
+  const strip = find(document, '[data-strip]')?.closest('.markup')
+  const predicted = (id) => {
+    const now = strip?.querySelector('[data-strip]')
+    return !now || (now.dataset.strip === id && !now.textContent.includes('predicting'))
+  }
   const sky = model('sky')
   const ring = sky.renderers.filter((r) => r.data_source)[7].data_source
   const table = Bokeh.documents.flatMap((d) => [...d._all_models.values()])
@@ -64,7 +72,7 @@ PREPARE = """(mark) => {
     const started = performance.now()
     const check = () => {
       const now = shown(), took = performance.now() - started
-      const right = now.text.includes(id) && now.row === id
+      const right = now.text.includes(id) && now.row === id && predicted(id)
         && (x === null ? now.ring === undefined : Math.abs(now.ring - x) < 1e-9)
       if (right && idle()) {
         // One more frame, so that what was drawn is on the screen.
@@ -124,6 +132,24 @@ def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
     raise SystemExit("the server ended")
+
+
+@contextmanager
+def served(survey: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The dashboard's server on a survey, ready to answer, and its address."""
+    port = free_port()
+    server = subprocess.Popen(
+        serve_arguments(port, "127.0.0.1", []),
+        env=os.environ | {"GALAM_SURVEY": survey},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}", server)
+        yield server, f"http://127.0.0.1:{port}/served"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def measure(page: Any, survey: Any, tab: str, count: int) -> list[float]:
@@ -187,15 +213,8 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     browser_path = next(filter(None, map(shutil.which, ["chromium", "google-chrome"])), None)
-    port, started = free_port(), time.perf_counter()
-    server = subprocess.Popen(
-        serve_arguments(port, "127.0.0.1", []),
-        env=os.environ | {"GALAM_SURVEY": options.survey},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for(f"http://127.0.0.1:{port}", server)
+    started = time.perf_counter()
+    with served(options.survey) as (_, address):
         up = time.perf_counter()
         with sync_playwright() as play:
             browser = play.chromium.launch(executable_path=browser_path, args=FLAGS)
@@ -207,7 +226,7 @@ def main() -> None:
                 lambda s: s.on("framereceived", lambda frame: frames.append(len(frame))),
             )
             asked = time.perf_counter()
-            page.goto(f"http://127.0.0.1:{port}/served?galaxy=first&tab={options.tab}")
+            page.goto(f"{address}?tab={options.tab}")
             page.wait_for_function(READY, timeout=180_000)
             shown = time.perf_counter()
             page.wait_for_timeout(4000)
@@ -215,7 +234,7 @@ def main() -> None:
 
             survey = load_survey(options.survey)
             first = str(survey.ids[0])
-            page.goto(f"http://127.0.0.1:{port}/served?galaxy={first}&tab={options.tab}")
+            page.goto(f"{address}?galaxy={first}&tab={options.tab}")
             page.wait_for_function(READY, timeout=180_000)
             page.wait_for_timeout(4000)
             frames.clear()
@@ -230,9 +249,6 @@ def main() -> None:
                 "kilobytes_per_action": round(sum(frames) / options.selections / 1024, 1),
             }
             browser.close()
-    finally:
-        server.terminate()
-        server.wait()
     summary = {
         "survey": options.survey,
         "galaxies": len(survey),
