@@ -14,7 +14,7 @@ from panel.io.resources import get_dist_path, patch_model_css
 
 from galam_explorer.app.cell import in_cell, paint, top_bar
 from galam_explorer.app.dashboard import Dashboard
-from galam_explorer.app.preload import preload, preload_soon, preloaded
+from galam_explorer.app.preload import preload_soon, preloaded
 from galam_explorer.app.sources import model_sources, survey_sources
 from galam_explorer.app.surroundings import follow_page, kernel_schedule
 from galam_explorer.app.views.base import escape, html_pane
@@ -134,7 +134,7 @@ class Explorer(pn.viewable.Viewer):
 
     def __init__(self, survey: Any = "demo", model: Any = None, height: int = 820) -> None:
         super().__init__()
-        preload()
+        preload_soon()
         source = str(getattr(survey, "path", survey))
         named = model is None or isinstance(model, str | Path)
         models = model_sources(None if model is None else str(model)) if named else {}

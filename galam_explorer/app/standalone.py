@@ -7,7 +7,7 @@ from typing import Any
 import panel as pn
 
 from galam_explorer.app.cell import in_cell, paint
-from galam_explorer.app.preload import preload
+from galam_explorer.app.preload import preload_soon
 from galam_explorer.app.sources import model_sources, named_sources, survey_sources
 from galam_explorer.app.state import ExplorerState
 from galam_explorer.app.surroundings import follow_page, kernel_schedule
@@ -33,7 +33,7 @@ def make_state(survey: Any, galaxy: str = "", model: Any = None, **params: Any) 
     GalamError
         If one of them is not there.
     """
-    preload()
+    preload_soon()
     named = isinstance(model, str) or hasattr(model, "__fspath__")
     models = named_sources(str(model)) if named else model_sources()
     state = ExplorerState(

@@ -36,7 +36,7 @@ def ladder(
     galaxy : Galaxy
     knob : {"sn", "image_scale", "ellipse_scale"}
         S/N from the observed one down to 5 (to half of it, if that is lower); image size
-        from its own to an eighth, or 16 px; ellipse from 0.75 to 3 times the fitted one.
+        between its own and an eighth, or 16 px; ellipse from 0.75 to 3 times the fitted one.
     steps : int
     base : WhatIf, optional
 

@@ -90,7 +90,6 @@ def weights_sources(
         "x": (cells["left"] + cells["right"])[big] / 2,
         "y": (cells["bottom"] + cells["top"])[big] / 2,
         "text": np.array([f"{100 * one:.0f}" for one in flat[big]], dtype=object),
-        "text_color": np.where(scaled[big] > 0.6, "#10151c", "#ffffff"),
     }
     axes = {"xlim": (x[0], x[-1]), "ylim": (y[0], y[-1])}
     return [cells, text, _marks({"label": label}), _marks({"truth": truth})], axes
@@ -142,8 +141,8 @@ def weights_figure(
                 ("share of the light", "@share{0.0 %}"),
             ],
         ),
-        hv.Labels(tuple(text.values()), ["x", "y"], ["text", "text_color"]).opts(
-            text_font_size="10px", hooks=[_by_column(text_color="text_color")]
+        hv.Labels(tuple(text.values()), ["x", "y"], "text").opts(
+            text_color="#ffffff", text_font_size="11px", hooks=[_outlined]
         ),
         *_mark_layers(at, true, dark),
     ]
@@ -266,6 +265,14 @@ def draws_figure(
     return hv.Overlay(layers).opts(
         hv.opts.Overlay(**axes, **_square(title), xticks=4, yticks=4, show_grid=True)
     )
+
+
+def _outlined(plot: Any, _element: hv.Element) -> None:
+    """Letters that can be read on every colour.
+
+    A colour for each letter would do too, but Bokeh raises when such a column gets shorter.
+    """
+    plot.handles["glyph"].update(text_outline_color="#10151c")
 
 
 def _by_column(**columns: str) -> Any:
