@@ -99,7 +99,7 @@ def test_a_tap_chooses_the_feature_under_it(survey: Path, model: Path) -> None:
     view._tap(Tap(view._figures["features"].figure, x=0.2, y=0.5))
     assert view.feature == brightest
     wait(lambda: view.gradient is not None and view.gradient.target == f"feature {brightest}")
-    assert columns(view, "features", 3)["x"].tolist() == [0.0]
+    assert columns(view, "features", 3)["x"] == [0.0]
     assert f"{brightest}" in view.code()
 
 
