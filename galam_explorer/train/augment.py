@@ -1,8 +1,6 @@
 """Changes of inputs that do not change the label, drawn anew for every batch.
 
-Measured with M1 on 11 000 simulated spectra: without its two changes it learns
-the noise of the labels (RMSE of log age against the truth, test galaxies: 0.120
-dex after 16 epochs), with them it does not (0.106 dex after 14).
+Without its two changes M1 learned the noise of the labels in trials before this code.
 """
 
 from __future__ import annotations
