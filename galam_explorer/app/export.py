@@ -59,6 +59,8 @@ def table_bytes(frame: pd.DataFrame, about: dict[str, tuple[str, str]], form: st
     table = Table.from_pandas(frame)
     for name, (unit, definition) in about.items():
         if name in table.colnames:
+            if form == "votable":
+                unit, definition = _for_votable(unit, definition)
             table[name].description = definition
             if unit:
                 table[name].unit = unit
@@ -69,3 +71,13 @@ def table_bytes(frame: pd.DataFrame, about: dict[str, tuple[str, str]], form: st
     buffer = io.BytesIO()
     table.write(buffer, format=form)
     return buffer.getvalue()
+
+
+def _for_votable(unit: str, definition: str) -> tuple[str, str]:
+    """A unit as the standard of VOTables wants it; one it lacks moves to the definition."""
+    from astropy import units
+
+    try:
+        return units.Unit(unit).to_string("vounit", deprecations="convert"), definition
+    except (ValueError, TypeError):  # dex, and logarithms of units
+        return "", f"{definition} [{unit}]"

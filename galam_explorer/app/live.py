@@ -86,12 +86,22 @@ class LiveFigure:
         From one of the figure functions; later ones must have the same layers.
     name : str
         Name of the Bokeh figure, by which the browser finds it (export, tests).
+    prepare : callable, optional
+        Called with every new Bokeh figure, before it is on the page: Bokeh never delivers
+        an event whose handler a figure got after that.
     **pane
         Parameters of the pane (sizes, styles).
     """
 
-    def __init__(self, overlay: hv.Overlay, name: str, **pane: Any) -> None:
+    def __init__(
+        self,
+        overlay: hv.Overlay,
+        name: str,
+        prepare: Callable[[BokehFigure], None] | None = None,
+        **pane: Any,
+    ) -> None:
         self.name = name
+        self._prepare = prepare
         self._draw(overlay)
         pane.setdefault("sizing_mode", "stretch_both")
         pane.setdefault("margin", 0)
@@ -105,6 +115,8 @@ class LiveFigure:
         self._sources = [layer.handles["source"] for layer in plot.subplots.values()]
         self.figure: BokehFigure = plot.state
         self.figure.name = self.name
+        if self._prepare is not None:
+            self._prepare(self.figure)
 
     def redraw(self, overlay: hv.Overlay) -> None:
         """Draw anew: other colours or another kind of layers."""

@@ -74,8 +74,10 @@ class AttentionView(View):
             label="Mean of all", size="small", variant="outlined", margin=0,
             on_click=lambda _e: self.choose(None, None),
         )  # fmt: skip
-        self._figures = {name: LiveFigure(self._draw(name), f"attention-{name}") for name in _NAMES}
-        self._figures["mosaic"].figure.on_event(Tap, self._tap)
+        self._figures = {
+            name: LiveFigure(self._draw(name), f"attention-{name}", self._connect)
+            for name in _NAMES
+        }
         self._head = html_pane(styles={"min-width": "0"})
         self._captions = {name: html_pane(styles={"flex": "0 0 auto"}) for name in _NAMES}
         self._card = html_pane(styles=_COVER, sizing_mode="stretch_both")
@@ -146,6 +148,10 @@ class AttentionView(View):
         self.head, self.query = head, query
         self._display()
 
+    def _connect(self, figure: Any) -> None:
+        if figure.name == "attention-mosaic":
+            figure.on_event(Tap, self._tap)
+
     def _tap(self, event: Tap) -> None:
         if event.x is None:
             return
@@ -181,7 +187,6 @@ class AttentionView(View):
     def recolour(self) -> None:
         for name, live in self._figures.items():
             live.redraw(self._draw(name))
-        self._figures["mosaic"].figure.on_event(Tap, self._tap)
 
     # -- export --------------------------------------------------------------------
 

@@ -61,11 +61,11 @@ class FeaturesView(View):
         self._number = pmui.IntInput(
             label="Feature", value=0, start=0, end=1023, size="small", width=110, margin=0
         )
-        self._figures = {name: LiveFigure(self._draw(name), f"features-{name}") for name in _NAMES}
+        self._figures = {
+            name: LiveFigure(self._draw(name), f"features-{name}", self._connect) for name in _NAMES
+        }
         shared = self._figures["features"].figure.x_range
         self._figures["residual"].figure.x_range = shared
-        for name in ("features", "residual"):
-            self._figures[name].figure.on_event(Tap, self._tap)
         self._head = html_pane(styles={"min-width": "0"})
         self._about = html_pane(styles={"min-width": "0"})
         self._card, self._no_residual, self._no_gradient, self._no_survey = (
@@ -204,6 +204,10 @@ class FeaturesView(View):
         self._display()
         self._ask_gradient()
 
+    def _connect(self, figure: Any) -> None:
+        if figure.name in ("features-features", "features-residual"):
+            figure.on_event(Tap, self._tap)
+
     def _tap(self, event: Tap) -> None:
         if event.x is None or self.found.real is None:
             return
@@ -242,8 +246,6 @@ class FeaturesView(View):
         for name, live in self._figures.items():
             live.redraw(self._draw(name))
         self._figures["residual"].figure.x_range = self._figures["features"].figure.x_range
-        for name in ("features", "residual"):
-            self._figures[name].figure.on_event(Tap, self._tap)
 
     # -- export --------------------------------------------------------------------
 

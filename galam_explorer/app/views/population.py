@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import holoviews as hv
@@ -54,7 +55,9 @@ class PopulationView(View):
         with DRAWING:
             blank = hv.Overlay([hv.Curve([])])
             self._figures = {
-                place: LiveFigure(blank, f"population-{place.replace(' ', '-')}")
+                place: LiveFigure(
+                    blank, f"population-{place.replace(' ', '-')}", partial(self._connect, place)
+                )
                 for place in PLACES
             }
         self._build()
@@ -192,15 +195,13 @@ class PopulationView(View):
             return
         with DRAWING:
             for place, element in self._elements().items():
-                live = self._figures[place]
-                live.redraw(element)
-                if place in self._points:
-                    live.figure.on_event(Tap, lambda e, place=place: self._tap(place, e))
-                    live.figure.on_event(
-                        SelectionGeometry, lambda e, place=place: self._brush(place, e)
-                    )
+                self._figures[place].redraw(element)
         self._facts.object = facts_html(self._found, self._choice())
         self._paint.disabled = self._residual() is None
+
+    def _connect(self, place: str, figure: Any) -> None:
+        figure.on_event(Tap, partial(self._tap, place))
+        figure.on_event(SelectionGeometry, partial(self._brush, place))
 
     def _residual(self) -> Residual | None:
         """What the map can be coloured by to show these residuals."""

@@ -50,8 +50,7 @@ class SkyMap(View):
         self.colours = SkyColours(state, self._coloured)
         self._controls = SkyControls(state, self.menu())
         if state.data is not None and state.data.located.any():
-            self._live = LiveFigure(self.element(), "sky")
-            self._connect()
+            self._live = LiveFigure(self.element(), "sky", self._connect)
             body = pn.Column(
                 self._live.pane,
                 self._card,
@@ -108,7 +107,6 @@ class SkyMap(View):
     def _redraw(self) -> None:
         if self._live is not None:
             self._live.redraw(self.element())
-            self._connect()
         self._summarise()
 
     def recolour(self) -> None:
@@ -179,8 +177,7 @@ class SkyMap(View):
 
     # -- pointing ------------------------------------------------------------------
 
-    def _connect(self) -> None:
-        figure = self._live.figure
+    def _connect(self, figure: Any) -> None:
         pointer = ColumnDataSource({"x": [math.nan], "y": [0], "sx": [0], "sy": [0], "unit": [1]})
         code = CustomJS(args={"fig": figure, "pointer": pointer}, code=POINTER)
         for event in ("mousemove", "mouseleave"):
