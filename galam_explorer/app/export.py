@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import io
+import re
 
 import holoviews as hv
 import pandas as pd
 
-__all__ = ["figure_html", "table_bytes"]
+__all__ = ["figure_html", "plain_name", "table_bytes"]
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -32,6 +33,12 @@ def figure_html(element: hv.Dimensioned, title: str) -> bytes:
     return _PAGE.format(
         title=html.escape(title), resources=resources, script=script, div=div
     ).encode()
+
+
+def plain_name(heading: str) -> str:
+    """A heading as a column name of ASCII letters, digits and underscores."""
+    text = heading.lower().replace("[m/h]", "m_h").replace("²", "2").replace("%", "percent")
+    return re.sub("[^a-z0-9]+", "_", text).strip("_")
 
 
 def table_bytes(frame: pd.DataFrame, about: dict[str, tuple[str, str]], form: str) -> bytes:

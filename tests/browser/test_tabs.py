@@ -231,8 +231,8 @@ def run(text: str) -> dict[str, Any]:
 
 
 SAME = {
-    # tab: figure on the page, its layer, and which curve or point layer of the code's figure
-    "Galaxy": ("spectrum", 3, hv.Curve, 1),
+    # tab: figure on the page, its layer, and which curve (an area is one) or points of the code
+    "Galaxy": ("spectrum", 3, hv.Curve, 2),
     "Fit": ("fit-spectrum", 3, hv.Curve, 2),
     "Features": ("features-features", 1, hv.Scatter, 1),
     "Population": ("population-upper-left", 1, hv.Points, 0),
@@ -275,6 +275,21 @@ def test_code_of_the_map_gives_the_same_residuals(visit: Visit) -> None:
     # Those without a value are drawn first.
     order = np.argsort(np.isfinite(values), kind="stable")
     np.testing.assert_allclose(shown, values[order], rtol=1e-5)
+
+
+def test_a_map_that_was_drawn_anew_can_be_tapped(visit: Visit) -> None:
+    page = visit.page
+    wait_population(visit)
+    page.get_by_role("button", name="Colour the sky map by this residual").click()
+    page.wait_for_selector("text=/with M4 − truth; the others are faint/")
+    visit.tab("Galaxy")
+    before = visit.shown()
+    places = visit.columns("sky", 5)
+    one = int(np.argmax(places["x"]))
+    page.mouse.click(*visit.at("sky", places["x"][one], places["y"][one]))
+    page.wait_for_function(
+        "(was) => document.querySelector('[data-galaxy]').dataset.galaxy !== was", arg=before
+    )
 
 
 # -- lessons -------------------------------------------------------------------------

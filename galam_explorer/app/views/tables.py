@@ -8,6 +8,7 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
+from galam_explorer.app.export import plain_name
 from galam_explorer.app.views.base import View, bar, escape, html_pane
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy
@@ -124,7 +125,9 @@ class TablesView(View):
         frame = self.frame()
         if not len(frame):
             raise GalamError("there is nothing in this table", "tables", "run galam evaluate")
-        return frame, {}
+        # Headings are for people; files of other programs want plain names.
+        names = {str(one): plain_name(str(one)) for one in frame.columns}
+        return frame.rename(columns=names), {new: ("", old) for old, new in names.items()}
 
     def file_stem(self) -> str:
         return f"table-{self._which.value.split(':')[0].replace(' ', '-').lower()}"
