@@ -8,6 +8,7 @@ of that, and there is no stream or callback that could keep a session alive.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -77,6 +78,23 @@ def _lean_values(values: Any) -> Any:
     return values
 
 
+class _Pane(pn.pane.Bokeh):
+    """A pane whose figure still hears when its tab is shown again.
+
+    Panel takes a figure's handlers away when a tab is left, and shows the same figure,
+    deaf, when the tab is opened again.
+    """
+
+    def __init__(self, live: LiveFigure, **params: Any) -> None:
+        self._live = live
+        super().__init__(live.figure, **params)
+
+    def _get_model(self, *args: Any, **options: Any) -> Any:
+        handlers = {name: list(found) for name, found in self._live.handlers.items()}
+        self.object._event_callbacks = defaultdict(list, handlers)
+        return super()._get_model(*args, **options)
+
+
 class LiveFigure:
     """A HoloViews overlay on the page whose layers can be replaced.
 
@@ -105,7 +123,7 @@ class LiveFigure:
         self._draw(overlay)
         pane.setdefault("sizing_mode", "stretch_both")
         pane.setdefault("margin", 0)
-        self.pane = pn.pane.Bokeh(self.figure, **pane)
+        self.pane = _Pane(self, **pane)
 
     def _draw(self, overlay: hv.Overlay) -> None:
         with DRAWING:
@@ -117,6 +135,7 @@ class LiveFigure:
         self.figure.name = self.name
         if self._prepare is not None:
             self._prepare(self.figure)
+        self.handlers = {name: list(found) for name, found in self.figure._event_callbacks.items()}
 
     def redraw(self, overlay: hv.Overlay) -> None:
         """Draw anew: other colours or another kind of layers."""

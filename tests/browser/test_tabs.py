@@ -100,6 +100,9 @@ def test_brushed_outliers_are_on_the_map_and_in_the_table(visit: Visit) -> None:
     page = visit.page
     visit.go(small.WITH_BOTH)
     wait_population(visit)
+    # A tab that is opened again hears as it did.
+    visit.tab("Galaxy")
+    wait_population(visit)
     figure = "population-lower-right"
     drawn = visit.columns(figure, 1)
     x, y = (np.array(drawn[name], float) for name in ("x", "y"))
@@ -232,7 +235,7 @@ def run(text: str) -> dict[str, Any]:
 
 SAME = {
     # tab: figure on the page, its layer, and which curve (an area is one) or points of the code
-    "Galaxy": ("spectrum", 3, hv.Curve, 2),
+    "Galaxy": ("spectrum", 3, hv.Curve, 3),
     "Fit": ("fit-spectrum", 3, hv.Curve, 2),
     "Features": ("features-features", 1, hv.Scatter, 1),
     "Population": ("population-upper-left", 1, hv.Points, 0),
@@ -285,11 +288,9 @@ def test_a_map_that_was_drawn_anew_can_be_tapped(visit: Visit) -> None:
     visit.tab("Galaxy")
     before = visit.shown()
     places = visit.columns("sky", 5)
-    one = int(np.argmax(places["x"]))
+    one = int(np.nanargmax(np.array(places["x"], float)))
     page.mouse.click(*visit.at("sky", places["x"][one], places["y"][one]))
-    page.wait_for_function(
-        "(was) => document.querySelector('[data-galaxy]').dataset.galaxy !== was", arg=before
-    )
+    page.wait_for_selector(f"[data-galaxy]:not([data-galaxy='{before}'])")
 
 
 # -- lessons -------------------------------------------------------------------------
