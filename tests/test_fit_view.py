@@ -187,6 +187,8 @@ def test_without_following_only_the_button_fits(folder: Path) -> None:
     view.state.select("another")
     assert "Not fitted yet" in view._card.object
     view.fit_now()
+    # A model that arrives now shows the galaxy again, and leaves the fit alone.
+    view.show(view.state.data.survey["another"])
     wait(view, "fitted now")
     assert "No noise draws" in view._no_draws.object
 

@@ -99,26 +99,37 @@ class FitView(View):
 
     def show(self, galaxy: Galaxy | None) -> None:
         with self._lock:
-            self._galaxy = galaxy
+            before, self._galaxy = self._galaxy, galaxy
+            same = before is not None and galaxy is not None and before.id == galaxy.id
+        if same and self.state.data is not None and self.state.data.survey is self._survey:
+            # Another model came, say: no reason to end a fit that somebody waits for.
+            self._offer()
+            return
+        self._cancel()
         if is_loaded():
             self._look()
         else:
-            self._cancel()
             self._shown = _NOTHING
             self._display()
             load_then(self.state, once_loaded(self._look), lambda: not self._closed)
 
     def _look(self) -> None:
         """Find the survey's saved labels, and show the galaxy."""
-        from galam_explorer.labels import saved_labels
-
         if self._closed:
             return
         if self.state.data is not None:
-            survey = self.state.data.survey
-            self._controls.offer(saved_labels(survey), first=survey is not self._survey)
-            self._survey = survey
-        self._refresh()
+            self._offer()
+        # "Fit now" may have come before the templates were read.
+        if self._request is None:
+            self._refresh()
+
+    def _offer(self) -> None:
+        """Let the user choose among the saved labels that there are now."""
+        from galam_explorer.labels import saved_labels
+
+        survey = self.state.data.survey
+        self._controls.offer(saved_labels(survey), first=survey is not self._survey)
+        self._survey = survey
 
     def _refresh(self) -> None:
         """Show what is known of the chosen galaxy, and fit it if that is wanted."""
