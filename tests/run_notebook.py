@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -89,7 +90,7 @@ def run(name: str, folder: Path, last: str = "") -> nbformat.NotebookNode:
         kernel_name="python3",
         resources={"metadata": {"path": str(folder / "work")}},
     )
-    return client.execute(env=env)
+    return asyncio.run(client.async_execute(env=env))
 
 
 _CHECK = """import socket

@@ -150,6 +150,15 @@ def show(visit: Visit, title: str, mark: str) -> str:
     return read_tab(visit.page)
 
 
+def glance(visit: Visit, name: str) -> str:
+    """Open the galaxy and its preprocessing; the verdict."""
+    said = show(visit, "Galaxy", f'[data-strip="{name}"]:not(:has-text("predicting"))')
+    assert "No spectrum" not in said
+    assert "No image" not in said
+    show(visit, "Preprocessing", f'[data-verdict]:has-text("{name}")')
+    return str(visit.page.locator("[data-verdict]").get_attribute("data-verdict"))
+
+
 def tour(visit: Visit, name: str, spectrum: bool, image: bool) -> dict[str, str]:
     """What every tab says of a galaxy; each must show it or say why it cannot."""
     said = {
@@ -192,7 +201,10 @@ def test_a_real_pair_of_sdss(visit: Visit, shared_data: Path, name: str) -> None
     folder = shared_data / "sdss" / "pairs"
     files = [folder / f"spec-{name}.fits", folder / f"image-{name}.jpg"]
     assert bring(visit, files, name) in ("inside", "outside")
-    tour(visit, name, spectrum=True, image=True)
+    if name == SDSS_PAIRS[0]:
+        tour(visit, name, spectrum=True, image=True)
+    else:
+        assert glance(visit, name) in ("ok", "blended")
 
 
 @pytest.mark.parametrize("name", LEGACY_PAIRS)
@@ -202,12 +214,14 @@ def test_a_legacy_survey_image_is_flagged_before_any_number(
     folder = shared_data / "legacy" / "pairs"
     files = [folder / f"spec-{name}.fits", folder / f"image-{name}.jpg"]
     domain = bring(visit, files, name)
+    if name in BLENDED:
+        assert glance(visit, name) == "blended"
+        return
     said = {"Your galaxy": read_tab(visit.page)}
     said |= tour(visit, name, spectrum=True, image=True)
-    assert said["verdict"] == ("blended" if name in BLENDED else "ok")
-    if name not in BLENDED:
-        assert domain == "outside"
-        check_flagged(said)
+    assert said["verdict"] == "ok"
+    assert domain == "outside"
+    check_flagged(said)
 
 
 def test_a_spectrum_alone(visit: Visit) -> None:
