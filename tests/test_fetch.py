@@ -154,8 +154,8 @@ def test_each_fault_is_got_over(fault: str, tmp_path: Path) -> None:
     def wrong(service: str, key: str, attempt: int) -> str | None:
         return fault if attempt == 0 and not (service == "sql" and fault in tables) else None
 
-    quick = {"read_timeout": 3.0, "body_timeout": 3.0} if fault in ("hang", "drip") else {}
-    with StandIn(galaxies, wrong, hang=20.0) as server:
+    quick = {"read_timeout": 2.0, "body_timeout": 2.0} if fault in ("hang", "drip") else {}
+    with StandIn(galaxies, wrong, hang=6.0) as server:
         report = fetch(server, tmp_path / "s", 2, **quick)
         counts = server.attempts("spectrum") | server.attempts("cutout")
     assert report.complete
