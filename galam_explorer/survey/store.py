@@ -267,15 +267,16 @@ class Survey:
         self.catalog = _concatenate(frames)
         counts = [len(kept) for kept in self._kept]
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(int)
-        self._rows = {galaxy_id: row for row, galaxy_id in enumerate(self.catalog["id"])}
+        self._rows = {galaxy_id: row for row, galaxy_id in enumerate(self.catalog["id"].tolist())}
 
     def _keep_new(self, frame: pd.DataFrame, seen: set[str], where: object) -> np.ndarray:
         """Row numbers whose ids were not seen before; the others become problems."""
-        fresh = np.array([one not in seen for one in frame["id"]], dtype=bool)
+        ids = frame["id"].tolist()  # strings of Python: Arrow's are slow one by one
+        fresh = np.array([one not in seen for one in ids], dtype=bool)
         fresh &= ~frame["id"].duplicated().to_numpy(dtype=bool)
         for repeated in frame["id"][~fresh]:
             self.problems.append(f"{where}: id {repeated!r} occurs again; the first one is used.")
-        seen.update(frame["id"])
+        seen.update(ids)
         return np.flatnonzero(fresh)
 
     def _group(self, shard: int, group: int) -> pa.Table:
