@@ -23,19 +23,24 @@ def heading_html(
 ) -> str:
     """Id, a flag, and how far attention and ablation agree."""
     parts = [f"<h2>{escape(galaxy.id) if galaxy is not None else ''}</h2>", flag]
-    for value, text in zip(ablation.correlation, QUANTITIES.values(), strict=True):
-        if np.isfinite(value):
-            parts.append(
-                f'<span><abbr title="{escape(_RHO)}">weights ~ effect on {text}</abbr> '
-                f"<b>{value:+.2f}</b></span>"
-            )
+    known = [
+        f"{text} <b>{value:+.2f}</b>"
+        for value, text in zip(ablation.correlation, QUANTITIES.values(), strict=True)
+        if np.isfinite(value)
+    ]
+    if known:
+        parts.append(
+            f'<span><abbr title="{escape(_RHO)}">weight ~ effect</abbr>: {", ".join(known)}</span>'
+        )
     return (
-        f'<div class="g" data-view="attention" data-galaxy="{escape(maps.id)}" '
-        f'style="display:flex;gap:12px;align-items:center;flex-wrap:wrap">{"".join(parts)}</div>'
+        f'<div class="g oneline" data-view="attention" data-galaxy="{escape(maps.id)}">'
+        f"{''.join(parts)}</div>"
     )
 
 
 def _which(head: int | None, query: int | None) -> str:
+    if head is None and query is None:
+        return "mean of heads and groups"
     first = "mean of heads" if head is None else f"head {head + 1}"
     second = "mean of groups" if query is None else f"feature group {query + 1}"
     return f"{first}, {second}"
@@ -56,21 +61,28 @@ def map_html(
     top = float(np.abs(np.nan_to_num(change)).max())
     rho = rank_correlation(weights, ablation.change)[column]
     agree = "" if np.isnan(rho) else f"ρ = {rho:+.2f}"
+    quantity, which = QUANTITIES[target], _which(head, query)
+    most, even = f"{weights.max():.3f}", f"{1 / weights.size:.3f}"
     texts = {
-        "map": ("Attention", f"{_which(head, query)}; brightest {weights.max():.3f}, "
-                f"even would be {1 / weights.size:.3f}"),
-        "ablation": ("Without each place", f"{QUANTITIES[target]}: red raises, blue lowers it "
-                     f"by up to {top:.4f} dex"),
-        "mosaic": ("All maps: click one", f"{heads} heads down, {queries} feature groups across; "
-                   "each scaled to its largest weight"),
-        "trade": ("Weight and effect", f"{_which(head, query)}; {agree}"),
+        "map": ("Attention", f"{which}; peak {most}, uniform {even}",
+                "the largest weight, and what every place would have if all were alike"),
+        "ablation": ("Without each place", f"orange raises, blue lowers {quantity} ≤ {top:.4f} dex",
+                     "change of the prediction when this place alone is taken away"),
+        "mosaic": ("All maps: click one", f"{heads} heads ↓, {queries} groups →; own scales",
+                   "groups of neighbouring features; each map is scaled to its largest weight"),
+        "trade": ("Weight and effect", f"{which}; {agree}", "a point for each of the places"),
     }  # fmt: skip
-    return {
-        name: f'<div class="g" style="font-size:12px;white-space:nowrap;overflow:hidden;'
-        f'text-overflow:ellipsis"><b>{escape(title)}</b> <span class="soft">{escape(text)}'
-        "</span></div>"
-        for name, (title, text) in texts.items()
-    }
+    return {name: _caption(*words) for name, words in texts.items()}
+
+
+def _caption(title: str, text: str, more: str) -> str:
+    """One line, however narrow the picture is; all of it under the pointer."""
+    said = escape(f"{title}: {text} ({more})")
+    return (
+        f'<div class="g" title="{said}" style="font-size:12px;white-space:nowrap;overflow:hidden;'
+        f'text-overflow:ellipsis"><b>{escape(title)}</b> <span class="soft">{escape(text)}</span>'
+        "</div>"
+    )
 
 
 def attention_code(

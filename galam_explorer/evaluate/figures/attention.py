@@ -6,7 +6,7 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
-from bokeh.palettes import Inferno256, RdBu11
+from bokeh.palettes import Inferno256
 
 from galam_explorer.evaluate.explain import AttentionMaps, TokenAblation, rank_correlation
 from galam_explorer.evaluate.figures.cutout import (
@@ -30,9 +30,10 @@ __all__ = [
 QUANTITIES = {"log_age": "log age", "m_h": "[M/H]"}
 _TARGETS = tuple(QUANTITIES)
 _ZOOM = 4
-_BLEND = 0.62
+_BLEND, _COVER = 0.62, 0.9
 _HEAT = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in Inferno256], float)
-_SIGNED = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in RdBu11[::-1]], float)
+_SIGNED = np.array([[78, 170, 240], [255, 130, 40]], float)
+"""Blue lowers, orange raises; seen over black and over white."""
 _HOVER = [
     ("weight", "@weight{0.0000}"),
     ("without it, log age", "@log_age{+0.0000} dex"),
@@ -49,17 +50,20 @@ def choose_map(
     return chosen.mean(axis=(0, 1))
 
 
-def _palette(values: np.ndarray, signed: bool) -> np.ndarray:
-    """Colours (side, side, 3) of values in units of the largest."""
+def _palette(values: np.ndarray, signed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Colours (side, side, 3) of values, and how much they cover (side, side, 1).
+
+    A weight has its colour; a change of 0 lets the picture through.
+    """
     finite = np.nan_to_num(values)
-    top = float(np.abs(finite).max()) or 1.0
-    share = 0.5 + 0.5 * finite / top if signed else finite / top
-    table = _SIGNED if signed else _HEAT
-    place = np.clip(share, 0, 1) * (len(table) - 1)
+    share = finite / (float(np.abs(finite).max()) or 1.0)
+    if signed:
+        return _SIGNED[(share > 0).astype(int)], _COVER * np.abs(share)[..., None]
+    place = np.clip(share, 0, 1) * (len(_HEAT) - 1)
     low = np.floor(place).astype(int)
-    high = np.minimum(low + 1, len(table) - 1)
+    high = np.minimum(low + 1, len(_HEAT) - 1)
     part = (place - low)[..., None]
-    return table[low] * (1 - part) + table[high] * part
+    return _HEAT[low] * (1 - part) + _HEAT[high] * part, np.full((*share.shape, 1), _BLEND)
 
 
 def _blended(maps: AttentionMaps, values: np.ndarray, signed: bool) -> np.ndarray:
@@ -73,9 +77,9 @@ def _blended(maps: AttentionMaps, values: np.ndarray, signed: bool) -> np.ndarra
     side = values.shape[0]
     cell_y = np.minimum((rows - y0) * side // (y1 - y0), side - 1)
     cell_x = np.minimum((columns - x0) * side // (x1 - x0), side - 1)
-    colours = _palette(values, signed)[np.ix_(cell_y, cell_x)]
+    colours, cover = (one[np.ix_(cell_y, cell_x)] for one in _palette(values, signed))
     window = np.ix_(rows, columns)
-    picture[window] = (1 - _BLEND) * picture[window] + _BLEND * colours
+    picture[window] = (1 - cover) * picture[window] + cover * colours
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
@@ -151,7 +155,7 @@ def ablation_sources(
 def ablation_figure(
     maps: AttentionMaps, ablation: TokenAblation, target: str = "log_age", *, title: str = ""
 ) -> hv.Overlay:
-    """Change of the prediction without each cell: red raises it, blue lowers it.
+    """Change of the prediction without each cell: orange raises it, blue lowers it.
 
     Parameters
     ----------
