@@ -28,7 +28,7 @@ class Column:
         if value is None or not np.isfinite(value):
             return "—"
         unit = "" if not self.unit else self.unit if self.unit in "°″" else f" {self.unit}"
-        return f"{value:.{self.digits}f}{unit}"
+        return f"{value:z.{self.digits}f}{unit}"
 
 
 def _truth(label: str, unit: str, what: str, digits: int = 2) -> Column:

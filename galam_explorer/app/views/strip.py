@@ -50,7 +50,7 @@ def verdict_html(found: Judgement, truths: dict[str, float], waiting: str = "") 
             f"{f' (+{len(pairs) - 1})' if len(pairs) > 1 else ''}</span>"
         )
     legend = "thick 68 %, thin 90 %"
-    known = [f"{truths[q]:.2f}" for q in fig.QUANTITIES if np.isfinite(truths[q])]
+    known = [f"{truths[q]:z.2f}" for q in fig.QUANTITIES if np.isfinite(truths[q])]
     if known:
         legend += f"; dashed: simulated truth {' / '.join(known)}"
     parts.append(f'<span class="soft" style="font-size:12px">{legend}</span>')

@@ -24,10 +24,10 @@ _TEXT = {
     "text_font_style": "bold",
     "text_font_size": "12px",
     "text_align": "left",
-    "text_baseline": "bottom",
     "xoffset": 0,
     "yoffset": 0,
 }
+_WORDS = ("x", "y", "text", "align", "baseline")
 _BARS = (120.0, 60.0, 30.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2)
 
 
@@ -74,6 +74,13 @@ def _bleed(plot: Any, _element: hv.Element) -> None:
     plot.state.update(min_border=0, outline_line_color=None, **borders)
 
 
+def _anchored(plot: Any, element: hv.Element) -> None:
+    """Every word hangs on its own corner."""
+    for name in ("align", "baseline"):
+        plot.handles["source"].data[name] = list(element.dimension_values(name))
+    plot.handles["glyph"].update(text_align={"field": "align"}, text_baseline={"field": "baseline"})
+
+
 def image_options(shape: tuple[int, int]) -> dict[str, Any]:
     """Overlay options of every figure that shows pixels: no axes, equal scales."""
     height, width = shape
@@ -97,24 +104,30 @@ def image_options(shape: tuple[int, int]) -> dict[str, Any]:
 
 
 def _scale_bar(shape: tuple[int, int], scale: float) -> tuple[list[tuple], list[tuple]]:
-    """Segments ``(x0, y0, x1, y1)`` and texts ``(x, y, text)``."""
+    """Segments ``(x0, y0, x1, y1)`` and texts ``(x, y, text, align, baseline)``."""
     height, width = shape
     if not np.isfinite(scale) or scale <= 0:
-        return [], [(0.04 * width, 0.04 * height, "pixel scale unknown")]
+        return [], [(0.04 * width, 0.04 * height, "pixel scale unknown", "left", "bottom")]
     length = next((b for b in _BARS if b <= 0.3 * width * scale), _BARS[-1])
     x, y = 0.05 * width, 0.06 * height
-    return [(x, y, x + length / scale, y)], [(x, y + 0.015 * height, f"{length:g}″")]
+    return [(x, y, x + length / scale, y)], [
+        (x, y + 0.015 * height, f"{length:g}″", "left", "bottom")
+    ]
 
 
 def _compass(shape: tuple[int, int]) -> tuple[list[tuple], list[tuple]]:
     """North up, east left: the orientation of SDSS and simulated cutouts."""
     height, width = shape
-    arm, head = 0.09 * min(shape), 0.022 * min(shape)
-    x, y = 0.94 * width, 0.06 * height
+    arm, head = 0.1 * min(shape), 0.024 * min(shape)
+    x, y = 0.93 * width, 0.07 * height
     lines = [(x, y, x, y + arm), (x, y, x - arm, y)]
     lines += [(x, y + arm, x + side, y + arm - head) for side in (-head, head)]
     lines += [(x - arm, y, x - arm + head, y + side) for side in (-head, head)]
-    return lines, [(x - 0.6 * head, y + arm + 0.2 * head, "N"), (x - arm - 2 * head, y - head, "E")]
+    # Letters are as large in small pictures: each begins at the tip of its arrow.
+    return lines, [
+        (x, y + arm, "N", "center", "bottom"),
+        (x - arm - 0.5 * head, y, "E", "right", "middle"),
+    ]
 
 
 def _marks(
@@ -123,11 +136,11 @@ def _marks(
     """Columns of the segments, of the white texts and of the note."""
     bar, texts = _scale_bar(shape, scale)
     arrows, letters = _compass(shape) if oriented else ([], [])
-    corner = [(0.04 * shape[1], 0.925 * shape[0], note)] if note else []
+    corner = [(0.04 * shape[1], 0.97 * shape[0], note)] if note else []
     segments, white = bar + arrows, texts + letters
     return (
         {name: [one[i] for one in segments] for i, name in enumerate(("x0", "y0", "x1", "y1"))},
-        {name: [one[i] for one in white] for i, name in enumerate(("x", "y", "text"))},
+        {name: [one[i] for one in white] for i, name in enumerate(_WORDS)},
         {name: [one[i] for one in corner] for i, name in enumerate(("x", "y", "text"))},
     )
 
@@ -198,7 +211,11 @@ def cutout_figure(
         hv.Curve(track).opts(color="#ffb000", line_width=1.6),
         hv.Segments(ends).opts(color="#000000", line_width=4.5, alpha=0.55),
         hv.Segments(ends).opts(color="#ffffff", line_width=2),
-        hv.Labels(tuple(white.values()), ["x", "y"], "text").opts(text_color="#ffffff", **_TEXT),
-        hv.Labels(tuple(corner.values()), ["x", "y"], "text").opts(text_color="#ffc857", **_TEXT),
+        hv.Labels(tuple(white.values()), ["x", "y"], list(_WORDS[2:])).opts(
+            text_color="#ffffff", text_baseline="bottom", hooks=[_anchored], **_TEXT
+        ),
+        hv.Labels(tuple(corner.values()), ["x", "y"], "text").opts(
+            text_color="#ffc857", text_baseline="top", **_TEXT
+        ),
     ]
     return hv.Overlay(layers).opts(hv.opts.Overlay(**image_options(shape)))

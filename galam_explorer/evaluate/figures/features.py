@@ -143,8 +143,13 @@ def axis_options(axes: dict[str, Any], ylabel: str, height: int) -> dict[str, An
         "show_grid": True,
         "toolbar": "above",
         "fontsize": font_sizes(),
-        "hooks": [toolbox("xpan", "xwheel", "box_zoom", "reset", drag="box_zoom")],
+        "hooks": [toolbox("xpan", "xwheel", "box_zoom", "reset", drag="box_zoom"), _aligned],
     }
+
+
+def _aligned(plot: Any, _element: hv.Element) -> None:
+    """Frames below each other begin and end alike, and the last tick's number has room."""
+    plot.state.update(min_border_left=74, min_border_right=18)
 
 
 def residual_sources(
@@ -247,6 +252,7 @@ def r2_figure(
         hv.opts.Overlay(
             **axes,
             xlabel="R² within a galaxy",
+            xticks=[0.0, 0.5, 1.0],
             ylabel="galaxies",
             responsive=True,
             min_height=100,

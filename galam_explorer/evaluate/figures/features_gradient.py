@@ -10,14 +10,19 @@ import numpy as np
 from galam_explorer.evaluate.explain import WavelengthGradient
 from galam_explorer.evaluate.figures.features import axis_options
 from galam_explorer.evaluate.figures.spectrum import ABSORPTION, EMISSION
-from galam_explorer.evaluate.figures.style import style_for
+from galam_explorer.evaluate.figures.style import pin_to_top, style_for
 
 __all__ = ["gradient_figure", "gradient_sources"]
 
 _WIDTH = 11
 _BASE, _REACH = -0.42, 0.34
-_ROWS, _LETTER = 3, 80.0
+_TOP = 1.62
+"""Upper end of the axis: the names stand above the spectrum."""
+_ROWS, _LETTER = 3, 92.0
 """Rows of names, and the width of a letter in Å where the figure is narrow."""
+_ROW_PX = 11.5
+"""Height of a row of names: letters do not shrink with the figure."""
+_SPAN = (3830.0, 8000.0)
 _NAMED = {wavelength: name for name, wavelength in (EMISSION | ABSORPTION).items()}
 
 
@@ -31,9 +36,9 @@ def gradient_sources(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Columns of the Bokeh sources of `gradient_figure`, and its axes; same parameters."""
     nothing = np.empty(0)
-    axes = {"xlim": (3830.0, 8000.0), "ylim": (-0.8, 1.14)}
+    axes = {"xlim": _SPAN, "ylim": (-0.8, _TOP)}
     if gradient is None:
-        text = dict.fromkeys(("x", "y", "text"), nothing)
+        text = dict.fromkeys(("x", "y", "text", "down"), nothing)
         return [{"x": nothing, "y": nothing}] * 3 + [{"x": nothing}, text], axes
     moved = _smooth(gradient.gradient)
     top = float(np.abs(moved).max())
@@ -52,18 +57,21 @@ def _lines(z: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Places of named lines, and as many of their names as three rows have room for."""
     known = bool(np.isfinite(z)) and z > -1
     places = sorted(((1 + z) * one, name) for one, name in _NAMED.items()) if known else []
-    inside = [(one, name) for one, name in places if 3830 <= one <= 8000]
+    low, high = _SPAN
+    inside = [(one, name) for one, name in places if low <= one <= high]
     ends, kept = [-np.inf] * _ROWS, []
     for place, name in inside:
         half = 0.5 * _LETTER * len(name)
-        row = next((i for i, end in enumerate(ends) if place - half > end), None)
+        middle = min(max(place, low + half), high - half)
+        row = next((i for i, end in enumerate(ends) if middle - half > end), None)
         if row is not None:
-            ends[row] = place + half
-            kept.append((place, 1.13 - 0.085 * row, name))
+            ends[row] = middle + half
+            kept.append((middle, _ROW_PX * row, name))
     return {"x": np.array([one for one, _ in inside], float)}, {
         "x": np.array([x for x, _, _ in kept], float),
-        "y": np.array([y for _, y, _ in kept], float),
+        "y": np.full(len(kept), _TOP),
         "text": np.array([name for _, _, name in kept], dtype=object),
+        "down": np.array([down for _, down, _ in kept], float),
     }
 
 
@@ -93,9 +101,9 @@ def gradient_figure(
         _patch(down).opts(fill_color=falls, line_color=None, fill_alpha=0.85),
         hv.Curve(tuple(spectrum.values())).opts(color=style.flux, line_width=1),
         hv.VLines(lines["x"]).opts(color=style.muted, line_dash="dotted", line_width=0.8),
-        hv.Labels(tuple(labels.values()), ["x", "y"], "text").opts(
+        hv.Labels(tuple(labels.values()), ["x", "y"], ["text", "down"]).opts(
             text_color=style.muted, text_font_size="10px", text_baseline="top",
-            xoffset=0, yoffset=0,
+            xoffset=0, yoffset=0, hooks=[pin_to_top(style.background)],
         ),
     ]  # fmt: skip
     return hv.Overlay(layers).opts(

@@ -17,7 +17,7 @@ __all__ = ["fit_figure", "fit_sources", "population_figure", "residual_figure", 
 Sources = tuple[list[dict[str, Any]], dict[str, Any]]
 
 _WAVE = "Rest-frame vacuum wavelength (Å)"
-_FLUX = "flux (median 1)"
+_FLUX = "flux / median"
 
 
 def _arrays(fit: StellarPopulation) -> tuple[np.ndarray, ...]:

@@ -142,7 +142,7 @@ def weights_figure(
             ],
         ),
         hv.Labels(tuple(text.values()), ["x", "y"], "text").opts(
-            text_color="#ffffff", text_font_size="11px", hooks=[_outlined]
+            text_color="#ffffff", text_font_size="11px", hooks=[_on_plate]
         ),
         *_mark_layers(at, true, dark),
     ]
@@ -267,12 +267,14 @@ def draws_figure(
     )
 
 
-def _outlined(plot: Any, _element: hv.Element) -> None:
-    """Letters that can be read on every colour.
+def _on_plate(plot: Any, _element: hv.Element) -> None:
+    """Letters that can be read on every colour: white on a dark plate.
 
     A colour for each letter would do too, but Bokeh raises when such a column gets shorter.
     """
-    plot.handles["glyph"].update(text_outline_color="#10151c")
+    plot.handles["glyph"].update(
+        background_fill_color="#10151c", background_fill_alpha=0.7, padding=2, border_radius=3
+    )
 
 
 def _by_column(**columns: str) -> Any:

@@ -41,7 +41,7 @@ QUANTITIES = {
 
 _LABEL = "pPXF fit"
 _Z90 = 1.6449
-_NUMBERS = 0.30
+_NUMBERS = 0.38
 """Share of the axis on the right that is kept for the numbers."""
 
 
@@ -77,11 +77,11 @@ class StripRow:
         if not np.isfinite(self.value):
             return ""
         if not np.isfinite(self.low68 + self.high68):
-            return f"{self.value:.2f}"
+            return f"{self.value:z.2f}"
         up, down = self.high68 - self.value, self.value - self.low68
         if f"{up:.2f}" == f"{down:.2f}":
-            return f"{self.value:.2f} ± {up:.2f}"
-        return f"{self.value:.2f} +{up:.2f} −{down:.2f}"
+            return f"{self.value:z.2f} ± {up:.2f}"
+        return f"{self.value:z.2f} +{up:.2f} −{down:.2f}"
 
 
 def strip_rows(
@@ -205,7 +205,8 @@ def strip_sources(
         ],
     }
     numbers = {
-        "x": [high] * len(known),
+        # At the very edge the last digit would be cut.
+        "x": [high - 0.012 * (high - low)] * len(known),
         "y": [place for place, _ in known],
         "text": [row.text for _, row in known],
     }

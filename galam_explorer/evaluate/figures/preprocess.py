@@ -235,7 +235,7 @@ def histogram_figure(stages: CutoutStages, *, dark: bool = False, title: str = "
         hv.opts.Overlay(
             **axes,
             xlabel="grey level",
-            ylabel="log₁₀(1 + pixels)",
+            ylabel="log₁₀(1 + px)",
             xticks=3,
             yticks=3,
             title=title,

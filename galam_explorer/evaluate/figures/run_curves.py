@@ -48,11 +48,10 @@ def curves_sources(
         value = _named(_columns(one, stage, validation), validation)
         first = {"epoch": value["epoch"], "value": np.full(len(value["epoch"]), np.nan)}
         layers += [_named(_columns(one, stage, train), train) if train else first, value]
-    best = layers[3]
-    known = np.isfinite(best["value"])
-    pick = np.nanargmax if validation == "val_r2" else np.nanargmin
-    row = [int(pick(best["value"]))] if known.any() else []
-    return [*layers, {key: values[row] for key, values in best.items()}]
+    # The weights of the least loss are kept, whatever else the validation says.
+    loss = _columns(metrics, stage, "val_loss")["val_loss"]
+    row = [int(np.nanargmin(loss))] if np.isfinite(loss).any() else []
+    return [*layers, {key: values[row] for key, values in layers[3].items()}]
 
 
 def curves_axes(sources: Sequence[Mapping[str, np.ndarray]], epochs: int = 0) -> dict[str, Any]:
@@ -82,7 +81,8 @@ def curves_figure(
     Returns
     -------
     hv.Overlay
-        Training and validation of the other run, of the run, and a ring at its best.
+        Training and validation of the other run, of the run, and a ring at the
+        epoch of the least validation loss.
     """
     style = style_for(dark)
     sources = curves_sources(metrics, other, stage, measure)

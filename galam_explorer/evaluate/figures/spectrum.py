@@ -55,7 +55,10 @@ ABSORPTION = {
 """Rest-frame vacuum wavelengths, Å; Mg b, Fe and Na D at the centres of the Lick
 indices (Trager et al. 1998) converted from air, and the 4000 Å break at its name."""
 
-_TOP, _STEP = 0.02, 0.055
+_FIRST_PX, _ROW_PX = 2.0, 11.5
+"""Where the first row of names begins below the top, and how far apart rows are."""
+_LETTER = 0.0062
+"""Half the width of a letter as a share of the axis, where the figure is narrow."""
 _FLUX_LABEL = "Fλ (10⁻¹⁷ erg s⁻¹ cm⁻² Å⁻¹)"
 
 
@@ -92,11 +95,12 @@ def _line_marks(
     for position, name in named:
         if not x0 <= position <= x1:
             continue
-        half = 0.0056 * (x1 - x0) * len(name)
-        free = [i for i, end in enumerate(ends) if position - half > end + gap]
+        half = _LETTER * (x1 - x0) * len(name)
+        middle = min(max(position, x0 + half), x1 - half)
+        free = [i for i, end in enumerate(ends) if middle - half > end + gap]
         row = free[0] if free else int(np.argmin(ends))
-        ends[row] = position + half
-        marks.append((position, row, name))
+        ends[row] = middle + half
+        marks.append((middle, row, name))
     emission = [w * factor for w in EMISSION.values() if x0 <= w * factor <= x1]
     absorption = [w * factor for w in ABSORPTION.values() if x0 <= w * factor <= x1]
     return emission, absorption, marks
@@ -116,7 +120,7 @@ class SpectrumLayers:
     emission, absorption : list of float
         Positions of lines inside the range, Å.
     marks : list of (float, int, str)
-        Position, row and text of each label.
+        Middle, row and text of each label; it stands at its line, but inside the frame.
     xlim, ylim : tuple of float
     xlabel : str
     """
@@ -135,12 +139,11 @@ class SpectrumLayers:
 
     def labels(self) -> dict[str, list]:
         """Columns of the line labels."""
-        low, high = self.ylim
         return {
             "x": [x for x, _, _ in self.marks],
-            "y": [high - (_TOP + _STEP * row) * (high - low) for _, row, _ in self.marks],
+            "y": [self.ylim[1]] * len(self.marks),
             "text": [text for _, _, text in self.marks],
-            "rank": [row for _, row, _ in self.marks],
+            "down": [_FIRST_PX + _ROW_PX * row for _, row, _ in self.marks],
         }
 
     def band(self) -> dict[str, np.ndarray]:
@@ -242,12 +245,12 @@ def _elements(layers: SpectrumLayers, style: Style) -> list[hv.Element]:
         hv.VLines(layers.emission).opts(color=style.emission, line_dash="dotted", line_width=1),
         hv.VLines(layers.absorption).opts(color=style.absorption, line_dash="dashed", line_width=1),
         hv.Labels(
-            (labels["x"], labels["y"], labels["text"], labels["rank"]), ["x", "y"], ["text", "rank"]
+            (labels["x"], labels["y"], labels["text"], labels["down"]), ["x", "y"], ["text", "down"]
         ).opts(
             text_color=style.text,
             text_font_size="11px",
             text_baseline="top",
-            hooks=[pin_to_top(_TOP, _STEP, style.background)],
+            hooks=[pin_to_top(style.background)],
             xoffset=0,
             yoffset=0,
         ),

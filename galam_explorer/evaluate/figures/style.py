@@ -232,27 +232,30 @@ def equal_aspect(limits: tuple[float, float, float, float]) -> Callable[[Any, An
 
 
 _PIN = """
-const [top, step] = source.tags
-const {rank} = source.data
 const {start, end} = y_range
-source.data = {...source.data, y: Array.from(rank, (r) => end - (top + step * r) * (end - start))}
+source.data = {...source.data, y: Array.from(source.data.y, () => end)}
 """
 
 
-def pin_to_top(top: float, step: float, background: str) -> Callable[[Any, Any], None]:
+def pin_to_top(background: str) -> Callable[[Any, Any], None]:
     """A HoloViews hook for `hv.Labels`: rows of labels stay at the top under zoom.
 
-    The element needs a value dimension ``rank`` (row number); `top` and `step`
-    are fractions of the axis; the labels get a background to stay readable.
+    The element needs a value dimension ``down``: how far below the top its row is, in
+    px (letters are as high in low figures as in high ones). The labels get a background
+    to stay readable.
     """
 
     def hook(plot: Any, element: hv.Element) -> None:
         source, y_range = plot.handles["source"], plot.handles["y_range"]
         if source.tags:
             return
-        plot.handles["glyph"].update(background_fill_color=background, background_fill_alpha=0.85)
-        source.data["rank"] = list(element.dimension_values("rank"))
-        source.tags = [top, step]
+        plot.handles["glyph"].update(
+            background_fill_color=background,
+            background_fill_alpha=0.85,
+            y_offset={"field": "down"},
+        )
+        source.data["down"] = list(element.dimension_values("down"))
+        source.tags = ["pinned"]
         move = CustomJS(args={"source": source, "y_range": y_range}, code=_PIN)
         y_range.js_on_change("start", move)
         y_range.js_on_change("end", move)

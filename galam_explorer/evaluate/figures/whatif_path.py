@@ -30,6 +30,8 @@ __all__ = ["path_figure", "path_keys", "path_sources", "whatif_figure"]
 
 Cloud = tuple[np.ndarray, np.ndarray]
 _TICKS = [0.125, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100]
+_LEAST_REACH = 2.4
+"""Least ratio of the ends of the axis: two ticks are on it wherever it lies."""
 _SAID = ("color", "fill", "who", "says")
 
 
@@ -85,7 +87,9 @@ def _layers(
     mine, by_key = own[own["draw"] == 0], lines.groupby("key", sort=False)
     bars = _columns(mine, "x", "low", "high")
     present = _points(path.head(0) if now is None else now, quantity, against, dark)
-    ends = [] if mine.empty else [mine.iloc[0], mine.iloc[-1]]
+    # Before anything is changed both are one point: two words would lie on each other.
+    moves = len(mine[["x", "y"]].drop_duplicates()) > 1
+    ends = [mine.iloc[0], mine.iloc[-1]] if moves else []
     return [
         {"x0": bars["x"], "y0": bars["low"], "x1": bars["x"], "y1": bars["high"]},
         _columns(own[own["draw"] > 0], "x", "y"),
@@ -115,7 +119,8 @@ def _axes(path: pd.DataFrame, quantity: str, against: Against, cloud: Cloud) -> 
     low, high = (float(x.min()), float(x.max())) if len(x) else (5.0, 50.0)
     bottom, top = (float(y.min()), float(y.max())) if len(y) else (-1.0, 1.0)
     pad = 0.08 * ((top - bottom) or 1.0)
-    room = max((high / low) ** 0.08, 1.12)
+    # A lone point still gets an axis that has numbers on it.
+    room = max((high / low) ** 0.08, 1.12, (_LEAST_REACH * low / high) ** 0.5)
     knob = str(path["knob"].iloc[0]) if len(path) else "sn"
     return {
         "xlim": (low / room, high * room),
@@ -200,7 +205,7 @@ def path_figure(
     below[1] = below[1].opts(color=style.unknown, alpha=0.55)
     elements = _elements(path, quantity, chosen, against, now, dark)
     axes = _axes(path, quantity, against, used)
-    short = "log age" if quantity == "log_age" else "[M/H]"
+    short = "age" if quantity == "log_age" else "[M/H]"
     ylabel = f"Δ {short} (dex)\nfrom {against.name.removeprefix('simulated ')}"
     return hv.Overlay([*below, *elements]).opts(
         plot_options(
