@@ -21,6 +21,12 @@ _COMPONENTS: dict[str, Any] = {
                 "minHeight": "42px",
                 "minWidth": "0",
                 "padding": "8px 11px",
+                # ... and, closer together, at 1024 px.
+                "@media (max-width: 1300px)": {
+                    "padding": "8px 3.5px",
+                    "fontSize": "12px",
+                    "letterSpacing": "0",
+                },
             }
         }
     },
@@ -121,6 +127,10 @@ CSS = """
   }
 }
 .g.lesson p { margin: 4px 0 0; max-width: 90ch; }
+.g.oneline { display: flex; gap: 0 12px; align-items: center; flex-wrap: wrap; height: 26px;
+  overflow: hidden; white-space: nowrap; }
+.g.oneline > * { line-height: 26px; }
+.g.oneline > .badge { line-height: 1; }
 .g.strip { display: flex; gap: 4px 10px; align-items: center; flex-wrap: wrap; }
 .g .empty { height: 100%; box-sizing: border-box; display: flex; flex-direction: column;
   align-items: center; justify-content: center; text-align: center; gap: 6px; padding: 16px;

@@ -44,11 +44,14 @@ class Workspace:
             margin=0,
         )
         self._headings.param.watch(self._switched, "active")
-        self._content = pn.Column(sizing_mode="stretch_both", styles={"min-height": "0"})
+        self._content = pn.Column(
+            sizing_mode="stretch_both", styles={"min-height": "0", "min-width": "0"}
+        )
         self.lesson = LessonBar(state)
         self.right = pn.Column(
-            self._headings, self.lesson, self._content, sizing_mode="stretch_both"
-        )
+            self._headings, self.lesson, self._content, sizing_mode="stretch_both",
+            styles={"min-width": "0"},
+        )  # fmt: skip
         self._watchers = [
             state.param.watch(self._tab_changed, "tab"),
             state.param.watch(self._recolour, "theme"),

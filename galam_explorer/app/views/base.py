@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
@@ -46,12 +47,11 @@ def html_pane(text: str = "", **options: Any) -> Markup:
 
 
 def empty_card(title: str, text: str) -> str:
-    """Markup that says why there is nothing to see."""
+    """Markup that says why there is nothing to see; `text` may have commands in backticks."""
+    said = re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
     return (
-        f'<div class="g empty"><b>{escape(title)}</b><span>{escape(text)}</span></div>'.replace(
-            '<div class="g empty">', '<div class="g" style="height:100%"><div class="empty">'
-        )
-        + "</div>"
+        f'<div class="g" style="height:100%"><div class="empty"><b>{escape(title)}</b>'
+        f"<span>{said}</span></div></div>"
     )
 
 

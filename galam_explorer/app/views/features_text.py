@@ -50,8 +50,8 @@ def heading_html(found: FeatureComparison, galaxy: Galaxy | None, flag: str = ""
         inside = float(np.mean(np.abs(found.simulated - found.real) <= 0.05))
         parts.append(f'<span class="soft">{100 * inside:.0f} % within ±0.05</span>')
     return (
-        f'<div class="g" data-view="features" data-galaxy="{escape(found.id)}" '
-        f'style="display:flex;gap:12px;align-items:center;flex-wrap:wrap">{"".join(parts)}</div>'
+        f'<div class="g oneline" data-view="features" data-galaxy="{escape(found.id)}">'
+        f"{''.join(parts)}</div>"
     )
 
 
@@ -62,7 +62,7 @@ def target_html(found: WavelengthGradient | None) -> str:
     unit = "" if found.target.startswith("feature") else " dex"
     top = float(np.abs(np.convolve(found.gradient, np.ones(11), mode="same")).max())
     text = f"{found.value:.3f}{unit}; largest effect of 1 % of the flux range over 11 Å: "
-    text += f"{0.01 * top:.2g}{unit}. Red: more flux raises it, blue: lowers it."
+    text += f"{0.01 * top:.2g}{unit}. Orange: more flux raises it, blue: lowers it."
     return f'<div class="g soft" style="font-size:12px">{escape(found.note or text)}</div>'
 
 

@@ -168,7 +168,7 @@ class Filmstrip(View):
     def _cover(self, step: fig.Step, first: bool) -> str:
         reason = self._stages.reason if first else "not reached"
         return (
-            '<div class="g" style="height:100%;background:var(--ground);opacity:.94;display:flex;'
+            '<div class="g" style="height:100%;background:var(--ground);display:flex;'
             "align-items:center;justify-content:center;text-align:center;padding:0 10px;"
             f'box-sizing:border-box;font-size:12px">'
             f'<span class="soft">{escape(reason)}</span></div>'
@@ -189,13 +189,14 @@ class Filmstrip(View):
         stages = self._stages
         text = fig.STATUS_TEXT.get(stages.status, stages.status)
         kind = "good" if stages.status == "ok" else "bad"
-        reason = escape(stages.reason) if stages.reason else "ready for the network"
+        reason = escape(stages.reason)
         name = escape(self._galaxy.id) if self._galaxy is not None else ""
         self._verdict.object = (
             f'<div class="g" data-verdict="{escape(stages.status)}" style="display:flex;gap:10px;'
             f'align-items:center"><h2 style="white-space:nowrap">{name}</h2>'
             f'<span class="badge {kind}">{escape(text)}</span>'
-            f'<span class="soft">{reason}</span></div>'
+            f'<span class="soft" title="{reason}" style="overflow:hidden;display:-webkit-box;'
+            f'-webkit-box-orient:vertical;-webkit-line-clamp:2">{reason}</span></div>'
         )
 
     # -- parameters ------------------------------------------------------------------

@@ -89,7 +89,7 @@ def heading_html(shown: Fitted, galaxy: Galaxy | None, fitting: LabelConfig | No
     if fitting is not None:
         status, kind, about = "fitting…", "sdss", describe(fitting)
     elif status == "not_fitted":
-        status, kind = "not fitted", "local"
+        status, kind = "not fitted", "waits"
     elif status == "ok":
         status = "saved labels" if shown.saved else "fitted now"
         about = describe(shown.config)

@@ -230,7 +230,11 @@ class GalaxyView(View):
         parts = [f"{len(galaxy.spectrum):,} px", f"{100 * bad:.1f} % suspect (shaded)", "± 1σ band"]
         if not np.isfinite(galaxy.z):
             parts.append("redshift unknown: no lines, observed frame only")
-        return f'<div class="g soft" style="font-size:12px">{escape(" · ".join(parts))}</div>'
+        text = escape(" · ".join(parts))
+        return (
+            f'<div class="g soft" title="{text}" style="font-size:12px;white-space:nowrap;'
+            f'overflow:hidden;text-overflow:ellipsis">{text}</div>'
+        )
 
     def recolour(self) -> None:
         self._spectrum.redraw(self.spectrum_element())

@@ -57,12 +57,12 @@ class Parameters(pn.viewable.Viewer):
             self._sliders[name] = made(
                 label=label, start=low, end=high, step=step, description=about,
                 value=min(max(getattr(config, name), low), high), size="small", margin=0,
-                sizing_mode="stretch_width",
+                sizing_mode="stretch_width", sx=_LABEL,
             )  # fmt: skip
         self._sliders["contrast"] = pmui.DiscreteSlider(
             label="contrast", options={f"{c:g}": c for c in _CONTRASTS},
             value=_nearest(config.contrast), size="small", margin=0, sizing_mode="stretch_width",
-            description="Smallest share of a source's flux that a part must have",
+            description="Smallest share of a source's flux that a part must have", sx=_LABEL,
         )  # fmt: skip
         for name, slider in self._sliders.items():
             slider.param.watch(lambda event, name=name: self._slid(name, event.new), "value")
@@ -86,7 +86,9 @@ class Parameters(pn.viewable.Viewer):
             *self._sliders.values(), sizing_mode="stretch_width", stylesheets=[_SLIDER_GRID]
         )
         self.describe()
-        return pn.Column(top, sliders, sizing_mode="stretch_both", styles={"min-width": "0"})
+        return pn.Column(
+            top, sliders, sizing_mode="stretch_both", styles={"min-width": "0", "flex": "1.2 1 0"}
+        )
 
     def _slid(self, name: str, value: float) -> None:
         if not self._quiet:
@@ -125,7 +127,14 @@ def _nearest(contrast: float) -> float:
     return min(_CONTRASTS, key=lambda one: abs(one - contrast))
 
 
+_LABEL = {
+    "& .MuiFormLabel-root": {
+        "whiteSpace": "nowrap",
+        "@media (max-width: 1300px)": {"fontSize": "12px"},
+    }
+}
+"""Label, value and hint stay on one line."""
 _SLIDER_GRID = """
 :host { display: grid !important; grid-template-columns: repeat(2, minmax(0, 1fr));
-  gap: 2px 22px; padding: 4px 8px 0 4px; }
+  gap: 2px 16px; padding: 4px 8px 0 4px; }
 """

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.models.widgets.tables import NumberFormatter
 
 from galam_explorer.app.code import table_code
 from galam_explorer.app.columns import COLUMNS
@@ -68,11 +69,12 @@ class GalaxyTable(View):
             theme="simple",
             titles=self._titles(),
             header_filters=self._filters(),
-            formatters={"image": {"type": "image", "height": "26px", "width": "26px"}},
+            formatters=self._formatters(),
             editors=dict.fromkeys(self._full.columns, None),
             widths={"image": 46, "id": 116},
             header_tooltips=self._tooltips(),
             text_align={"image": "center"},
+            sortable={name: name != "image" for name in self._full.columns},
             sizing_mode="stretch_both",
             margin=0,
             design=PlainDesign,
@@ -108,6 +110,17 @@ class GalaxyTable(View):
             frame["status" if index == 0 else f"status {index + 1}"] = statuses
         return frame
 
+    def _formatters(self) -> dict[str, Any]:
+        """A column has as many digits in every row."""
+        found: dict[str, Any] = {"image": {"type": "image", "height": "26px", "width": "26px"}}
+        for name in _NUMBERS:
+            if name in self._full:
+                digits = min(COLUMNS[name].digits, 4)
+                found[name] = NumberFormatter(
+                    format="0." + "0" * digits, nan_format="-", text_align="right"
+                )
+        return found
+
     def _titles(self) -> dict[str, str]:
         titles = {name: COLUMNS[name].title for name in _NUMBERS if name in self._full}
         return titles | {"image": "", "id": "id", "data": "has"}
@@ -122,7 +135,7 @@ class GalaxyTable(View):
         }
         for name in _NUMBERS:
             if name in self._full:
-                filters[name] = {"type": "number", "func": ">=", "placeholder": "at least"}
+                filters[name] = {"type": "number", "func": ">=", "placeholder": "≥"}
         for name in self._full:
             if name.startswith("status"):
                 filters[name] = {"type": "input", "func": "like", "placeholder": "contains…"}

@@ -22,7 +22,7 @@ _NAMES = {"log_age": "age", "m_h": "[M/H]"}
 
 
 def table_html(frame: pd.DataFrame) -> str:
-    """A table as markup; floats with four significant digits."""
+    """A table as markup; floats with four decimals."""
     head = "".join(f"<th>{escape(name)}</th>" for name in frame.columns)
     lines = []
     for row in frame.itertuples(index=False, name=None):
@@ -34,7 +34,10 @@ def table_html(frame: pd.DataFrame) -> str:
 def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else escape(value)
+    if isinstance(value, float):
+        # So that a column's points stand below each other; what is tiny keeps its digits.
+        return f"{value:.4f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.2g}"
+    return escape(value)
 
 
 def _interval(one: dict[str, Any], name: str, sign: str = "") -> str:
@@ -178,8 +181,10 @@ def _difference_row(one: dict[str, Any]) -> dict[str, Any]:
 
 _STYLE = """<style>
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }
-th, td { border-bottom: 1px solid var(--line); padding: 4px 10px; text-align: right;
-  white-space: nowrap }
-th { position: sticky; top: 0; background: var(--paper); color: var(--soft); font-weight: 600 }
-th:first-child, td:first-child { text-align: left }
+th, td { border-bottom: 1px solid var(--line); padding: 4px 8px; text-align: right;
+  white-space: nowrap; background: var(--paper) }
+th { position: sticky; top: 0; z-index: 1; color: var(--soft); font-weight: 600;
+  white-space: normal; vertical-align: bottom; line-height: 1.2 }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; padding-left: 2px }
+th:first-child { z-index: 2 }
 </style>"""

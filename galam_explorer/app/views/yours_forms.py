@@ -51,7 +51,7 @@ class FilesForm:
         self.scale = pmui.FloatInput(
             label="Image scale, ″/px", value=SDSS_SCALE, start=0.01, end=60, width=128, **SMALL
         )
-        self.redshift = pmui.TextInput(label="Redshift, if known", value="", width=132, **SMALL)
+        self.redshift = pmui.TextInput(label="Redshift, if known", value="", width=160, **SMALL)
         self.position = pmui.TextInput(
             label="Position, if known", placeholder="146.714 -1.041", width=160, **SMALL
         )
