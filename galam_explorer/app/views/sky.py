@@ -46,6 +46,7 @@ class SkyMap(View):
         self._project()
         self._live: LiveFigure | None = None
         self._shaded: tuple[float, ...] = ()
+        self._shader: fig.Shader | None = None
         self._card = html_pane(width=1, height=1, sizing_mode="fixed", styles=_OVER)
         self.colours = SkyColours(state, self._coloured)
         self._controls = SkyControls(state, self.menu())
@@ -105,6 +106,7 @@ class SkyMap(View):
             )
 
     def _redraw(self) -> None:
+        self._shader = None
         if self._live is not None:
             self._live.redraw(self.element())
         self._summarise()
@@ -199,19 +201,25 @@ class SkyMap(View):
             size = (int(figure.inner_width), int(figure.inner_height))
         except UnsetValueError:  # The browser has not told them yet.
             size = (640, 320)
-        found = self.colours.current()
-        pixels = fig.shade(
-            self.x, self.y, found.values, limits, size, self.state.dark, found.centred
-        )
+        pixels = self._current_shader().shade(limits, size)
         self._live.update_layer(_SHADED, fig.shade_source(pixels, limits))
 
-    def nearest_row(self, x: float, y: float) -> tuple[int | None, float]:
+    def _current_shader(self) -> fig.Shader:
+        """Kept from one pan to the next: to colour a million galaxies takes a while."""
+        if self._shader is None:
+            found = self.colours.current()
+            self._shader = fig.Shader(self.x, self.y, found.values, self.state.dark, found.centred)
+        return self._shader
+
+    def nearest_row(self, x: float, y: float, within: float = math.inf) -> tuple[int | None, float]:
         """Row of the drawn galaxy nearest to a point, and its distance in plot units."""
-        squared = (self.x - x) ** 2 + (self.y - y) ** 2
+        # Few are within reach of the pointer; distances to all of a million take a while.
+        rows = np.flatnonzero(np.abs(self.x - x) <= within)
+        squared = (self.x[rows] - x) ** 2 + (self.y[rows] - y) ** 2
         if not np.isfinite(squared).any():
             return None, math.inf
-        row = int(np.nanargmin(squared))
-        return row, math.sqrt(squared[row])
+        first = int(np.nanargmin(squared))
+        return int(rows[first]), math.sqrt(squared[first])
 
     def _tap(self, event: Tap) -> None:
         if event.x is None or event.y is None:
@@ -236,10 +244,11 @@ class SkyMap(View):
 
     def _hover(self, new: dict[str, Any]) -> None:
         x, y, unit = new["x"][0], new["y"][0], float(new["unit"][0])
+        reach = _PICK_RADIUS_PX * unit
         row, distance = (None, math.inf)
         if x is not None and np.isfinite(x):
-            row, distance = self.nearest_row(float(x), float(y))
-        if row is None or distance > _PICK_RADIUS_PX * unit:
+            row, distance = self.nearest_row(float(x), float(y), reach)
+        if row is None or distance > reach:
             if self._card.object:
                 self._card.object = ""
             return

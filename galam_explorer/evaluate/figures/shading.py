@@ -9,7 +9,7 @@ import numpy as np
 
 from galam_explorer.evaluate.figures.style import style_for
 
-__all__ = ["category_colours", "colour_limits", "shade", "shade_source"]
+__all__ = ["Shader", "category_colours", "colour_limits", "shade", "shade_source"]
 
 _MOST_CATEGORIES = 16
 
@@ -64,43 +64,82 @@ def shade(
 
     Parameters
     ----------
-    x, y, values : ndarray, shape (n,)
-        Plot coordinates; numbers, strings (the commonest of a pixel shows) or None.
+    x, y, values, dark, centred
+        See `Shader`.
     limits, size : tuple
         ``(x0, x1, y0, y1)`` of the picture; its width and height, px.
-    centred : bool
-        Whether 0 is the middle of the colour scale; galaxies without a value are faint.
 
     Returns
     -------
     ndarray, uint8 (height, width, 4)
         Row 0 is the lowest.
     """
-    import datashader as ds
-    import pandas as pd
+    return Shader(x, y, values, dark, centred).shade(limits, size)
 
-    x0, x1, y0, y1 = limits
-    canvas = ds.Canvas(size[0], size[1], x_range=(x0, x1), y_range=(y0, y1))
-    frame = pd.DataFrame({"x": x, "y": y})
-    index, colours = _colours(values, dark, centred)
-    counts = np.nan_to_num(canvas.points(frame, "x", "y", ds.count()).to_numpy()).astype(float)
-    chosen, blank = np.zeros(counts.shape, dtype=int), np.zeros(counts.shape, dtype=bool)
-    if len(index) and len(colours) > _MOST_CATEGORIES:
-        frame["value"] = np.where(index < 0, np.nan, index)
-        mean = canvas.points(frame, "x", "y", ds.mean("value")).to_numpy()
-        blank = ~np.isfinite(mean)
-        chosen = np.nan_to_num(mean, nan=0.0).round().astype(int)
-    elif len(index):
-        frame["value"] = pd.Categorical(index.astype(int), categories=range(len(colours)))
-        chosen = (
-            canvas.points(frame, "x", "y", ds.by("value", ds.count())).to_numpy().argmax(axis=2)
-        )
-    out = np.zeros((*counts.shape, 4), dtype=np.uint8)
-    out[..., :3] = np.where(blank[..., None], _rgb([style_for(dark).unknown]), colours[chosen])
-    top = np.log1p(max(counts.max(), 1.0))
-    opaque = np.where(blank & centred, 60, 90 + 165 * np.log1p(counts) / top)
-    out[..., 3] = np.where(counts > 0, opaque, 0).astype(np.uint8)
-    return out
+
+class Shader:
+    """Galaxies with their colours, ready to be shaded for one part of the plane or another.
+
+    Parameters
+    ----------
+    x, y, values : ndarray, shape (n,)
+        Plot coordinates; numbers, strings (the commonest of a pixel shows) or None.
+    dark : bool
+        For a dark page.
+    centred : bool
+        Whether 0 is the middle of the colour scale; galaxies without a value are faint.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        values: np.ndarray | None,
+        dark: bool = False,
+        centred: bool = False,
+    ) -> None:
+        import pandas as pd
+
+        index, self._colours = _colours(values, dark, centred)
+        self._dark, self._centred = dark, centred
+        self._frame = pd.DataFrame({"x": x, "y": y})
+        self._numbers = bool(len(index)) and len(self._colours) > _MOST_CATEGORIES
+        if self._numbers:
+            self._frame["value"] = np.where(index < 0, np.nan, index)
+        elif len(index):
+            kinds = range(len(self._colours))
+            self._frame["value"] = pd.Categorical(index.astype(int), categories=kinds)
+
+    def shade(self, limits: tuple[float, float, float, float], size: tuple[int, int]) -> np.ndarray:
+        """A picture; see the function `shade`."""
+        import datashader as ds
+
+        x0, x1, y0, y1 = limits
+        canvas = ds.Canvas(size[0], size[1], x_range=(x0, x1), y_range=(y0, y1))
+        wanted = {"counts": ds.count()}
+        if self._numbers:
+            wanted["value"] = ds.mean("value")
+        elif "value" in self._frame:
+            wanted["value"] = ds.by("value", ds.count())
+        found = canvas.points(self._frame, "x", "y", ds.summary(**wanted))
+        counts = np.nan_to_num(found["counts"].to_numpy()).astype(float)
+        chosen, blank = np.zeros(counts.shape, dtype=int), np.zeros(counts.shape, dtype=bool)
+        if self._numbers:
+            mean = found["value"].to_numpy()
+            blank = ~np.isfinite(mean)
+            chosen = np.nan_to_num(mean, nan=0.0).round().astype(int)
+        elif "value" in found:
+            chosen = found["value"].to_numpy().argmax(axis=2)
+        return self._paint(counts, chosen, blank)
+
+    def _paint(self, counts: np.ndarray, chosen: np.ndarray, blank: np.ndarray) -> np.ndarray:
+        out = np.zeros((*counts.shape, 4), dtype=np.uint8)
+        unknown = _rgb([style_for(self._dark).unknown])
+        out[..., :3] = np.where(blank[..., None], unknown, self._colours[chosen])
+        top = np.log1p(max(counts.max(), 1.0))
+        opaque = np.where(blank & self._centred, 60, 90 + 165 * np.log1p(counts) / top)
+        out[..., 3] = np.where(counts > 0, opaque, 0).astype(np.uint8)
+        return out
 
 
 def shade_source(

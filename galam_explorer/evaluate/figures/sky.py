@@ -10,6 +10,7 @@ import numpy as np
 
 from galam_explorer.evaluate.figures.graticule import SkyView, decoration
 from galam_explorer.evaluate.figures.shading import (
+    Shader,
     category_colours,
     colour_limits,
     shade,
@@ -23,8 +24,8 @@ from galam_explorer.evaluate.figures.style import (
     toolbox,
 )
 
-__all__ = ["POINT_LIMIT", "SkyView", "galaxy_layer", "rows_source", "shade", "shade_source",
-           "sky_figure"]  # fmt: skip
+__all__ = ["POINT_LIMIT", "Shader", "SkyView", "galaxy_layer", "rows_source", "shade",
+           "shade_source", "sky_figure"]  # fmt: skip
 
 POINT_LIMIT = 60_000
 """Above this number of galaxies the map is shaded instead of drawn point by point."""
@@ -123,6 +124,8 @@ def _draw_fast(plot: Any, element: hv.Element) -> None:
     # Copying from WebGL costs more than drawing few points on a plain canvas.
     many = element is not None and max(len(layer) for layer in element) > _CANVAS_LIMIT
     plot.state.output_backend = "webgl" if many else "canvas"
+    # Bokeh tells the new ranges this long after the last turn of the wheel (ms).
+    plot.state.lod_timeout = 100
 
 
 def galaxy_layer(
