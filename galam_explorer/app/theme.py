@@ -13,6 +13,8 @@ _COMPONENTS: dict[str, Any] = {
     "MuiToggleButton": {
         "styleOverrides": {"root": {"textTransform": "none", "whiteSpace": "nowrap"}}
     },
+    # Else plus and minus of number fields are dark grey on the dark page.
+    "MuiInputBase": {"styleOverrides": {"root": {"& .MuiIconButton-root": {"color": "inherit"}}}},
     # Eleven tabs must fit beside the map at 1440 px.
     "MuiTab": {
         "styleOverrides": {

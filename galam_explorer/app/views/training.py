@@ -49,9 +49,10 @@ class TrainingView(View):
 
     def _build(self) -> None:
         small = {"size": "small", "margin": 0}
-        self._run = pmui.Select(label="Run", options=[], width=250, **small)
+        wide = {"sizing_mode": "stretch_width", "min_width": 100, **small}
+        self._run = pmui.Select(label="Run", options=[], max_width=250, **wide)
         self._other = pmui.Select(
-            label="Compare with", options=[_NONE], value=_NONE, width=210, **small
+            label="Compare with", options=[_NONE], value=_NONE, max_width=210, **wide
         )
         self._stage = pmui.Select(
             label="Stage", options=[_FOLLOW], value=_FOLLOW, width=120, **small
@@ -78,7 +79,8 @@ class TrainingView(View):
     def _arrange(self) -> pn.Column:
         pictures = pn.Row(
             *(live.pane for live in self._figures.values()),
-            sizing_mode="stretch_both", styles={"gap": "14px", "min-height": "230px"},
+            sizing_mode="stretch_both",
+            styles={"gap": "14px", "min-height": "230px", "min-width": "0"},
         )  # fmt: skip
         title = html_pane('<div class="g"><h2>Training</h2></div>', width=90, sizing_mode=None)
         top = bar(title, self._run, self._other, self._stage, pn.Spacer(), self.menu())
@@ -91,8 +93,11 @@ class TrainingView(View):
             self._facts,
             self._cover,
             sizing_mode="stretch_both",
-            styles={"padding": "10px 14px 8px", "position": "relative", "min-height": "0"},
-        )
+            styles={
+                "padding": "10px 14px 8px", "position": "relative", "min-height": "0",
+                "min-width": "0",
+            },
+        )  # fmt: skip
 
     # -- life --------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ _HEIGHT = 136
 """Of the dropper, px: room for two files."""
 _MOST = 12
 _ID_WIDTH = 196
+_DROP_HERE = {"border": "1.5px dashed var(--soft)", "border-radius": "8px"}
 
 
 class FilesForm:
@@ -45,7 +46,7 @@ class FilesForm:
         self.dropper = Dropper(
             multiple=True, max_files=2, max_file_size=f"{MAX_UPLOAD_MB}MB", chunk_size=4_000_000,
             max_bytes=MAX_UPLOAD_MB * 2**20, height=_HEIGHT, sizing_mode="stretch_width", margin=0,
-            previews=[],
+            previews=[], styles=_DROP_HERE,
         )  # fmt: skip
         self.dropper.param.watch(self._arrived, ["value", "coming", "refused"])
         self.scale = pmui.FloatInput(
