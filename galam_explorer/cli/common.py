@@ -35,6 +35,7 @@ __all__ = [
     "finish",
     "list_lines",
     "make_table",
+    "next_step",
     "open_survey",
     "option",
     "progress_bar",
@@ -69,6 +70,12 @@ def user_errors(debug: bool = False) -> Iterator[None]:
     except KeyboardInterrupt as error:
         say("Stopped. What is finished stays; the same command resumes.")
         raise typer.Exit(130) from error
+
+
+def next_step(*commands: str) -> None:
+    """Say what a newcomer would do with what a command made."""
+    listed = " or ".join(f"[bold]{escape(command)}[/]" for command in commands)
+    console.print(f"Next: {listed}", soft_wrap=True)
 
 
 def say(text: object, title: str = "", style: str = "") -> None:

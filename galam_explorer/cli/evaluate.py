@@ -61,6 +61,7 @@ def evaluate_command(
         with ui.progress_bar("Drawing") as report:
             made = make_report(groups, folder, read_metrics(runs[0]), draws, png, progress=report)
         _show(groups[0], made)
+        ui.next_step(f"galam serve --survey {opened.path} --model {runs[0]}")
         seconds = round(time.perf_counter() - started, 3)
         ui.finish(_summary(groups[0], made) | {"seconds": seconds}, as_json)
 
@@ -84,6 +85,8 @@ def _summary(first: Any, made: Any) -> dict[str, Any]:
 
 
 def _table(models: Any, reference: str) -> Table:
+    from galam_explorer.evaluate.protocol import MODEL_NAMES
+
     chosen = models[models["reference"] == reference]
     title = f"RMSE against the {reference}, dex [95 %]"
     table = ui.make_table(title, ["model"], ["age", "[M/H]"])
@@ -92,5 +95,5 @@ def _table(models: Any, reference: str) -> Table:
         cells = [
             f"{one.rmse:.3f} [{one.rmse_low:.3f}, {one.rmse_high:.3f}]" for one in mine.itertuples()
         ]
-        table.add_row(model, *(cell.replace("[", r"\[") for cell in cells))
+        table.add_row(MODEL_NAMES.get(model, model), *(cell.replace("[", r"\[") for cell in cells))
     return table

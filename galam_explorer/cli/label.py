@@ -88,6 +88,7 @@ def _label(
     if by_sn is not None:
         ui.console.print(_table(by_sn))
     ui.say(labels.path)
+    ui.next_step(f"galam train {source}", f"galam serve --survey {source}")
     return {
         "path": str(labels.path),
         "config": labels.config.hash,

@@ -44,6 +44,7 @@ def prepare_command(
         counts = {column: sample.counts(column) for column in columns}
         ui.console.print(_table(counts, len(sample)))
         ui.say(sample.path)
+        ui.next_step(f"galam label {survey}", f"galam serve --survey {survey}")
         ui.finish(
             {
                 "path": str(sample.path),

@@ -48,9 +48,9 @@ def simulate_command(
             survey = simulate_survey(config, out, workers=workers or None, progress=report)
         with_spectrum = int(survey.column("has_spectrum").sum())
         ui.console.print(
-            f"{survey.path}: {len(survey)} simulated galaxies, {with_spectrum} with a spectrum. "
-            f"Next: [bold]galam prepare {out}[/] or [bold]galam serve --survey {out}[/]"
+            f"{survey.path}: {len(survey)} simulated galaxies, {with_spectrum} with a spectrum."
         )
+        ui.next_step(f"galam prepare {out}", f"galam serve --survey {out}")
         ui.finish(
             {"survey": str(survey.path), "galaxies": len(survey), "with_spectrum": with_spectrum},
             as_json,

@@ -177,6 +177,11 @@ def _train(survey: str, arguments: dict[str, Any], as_json: bool) -> None:
     ui.console.print(_stage_table(folder.metrics()))
     ui.say(folder.path)
     summary = _summary(folder)
+    if summary["state"] == "done":
+        ui.next_step(
+            f"galam evaluate {folder.path}",
+            f"galam serve --survey {survey} --model {folder.path}",
+        )
     ui.finish({**summary, "seconds": round(time.perf_counter() - started, 3)}, as_json)
     if summary["state"] != "done":
         raise typer.Exit(1)
@@ -237,7 +242,7 @@ def runs_command(
     with ui.user_errors(debug):
         rows = list_runs(folder)
         names = ("run", "state", "stage", "done", "left")
-        table = ui.make_table(f"{len(rows)} runs in {folder}", names, ())
+        table = ui.make_table(f"{len(rows)} run{'s' * (len(rows) != 1)} in {folder}", names, ())
         for row in rows:
             left = row.get("eta_s")
             table.add_row(
