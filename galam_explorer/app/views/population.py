@@ -109,7 +109,7 @@ class PopulationView(View):
             pn.Row(*grid, sizing_mode="stretch_both", styles={**_SHRINK, "gap": "12px"}),
             self._cover,
             sizing_mode="stretch_both",
-            styles={"padding": "10px 14px 8px", "position": "relative", "min-height": "0"},
+            styles={"padding": "10px 14px 8px", "position": "relative", **_SHRINK},
         )
         self._say("No model", "Choose a model above to see how its predictions fare.")
 
@@ -286,6 +286,6 @@ class PopulationView(View):
 
 
 _SHRINK = {"min-height": "0", "min-width": "0"}
-_WRAP = {"flex-wrap": "wrap", "row-gap": "6px"}
+_WRAP = {"flex-wrap": "wrap", "row-gap": "6px", "min-width": "0"}
 _COVER = {"position": "absolute", "top": "56px", "left": "14px", "z-index": "4",
           "max-width": "calc(100% - 28px)", "max-height": "calc(100% - 64px)"}  # fmt: skip

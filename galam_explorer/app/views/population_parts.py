@@ -21,6 +21,8 @@ __all__ = ["MODELS", "PLACES", "REFERENCES", "Choice", "Points", "draw", "facts_
 
 MODELS = {"m4": "M4 (image)", "m3": "M3 (image-only)", "m1": "M1 (spectrum)",
           "m4_real": "M4, real features", "image_only": "image-only, large"}  # fmt: skip
+_SHORT = {"m4": "M4", "m3": "M3", "m1": "M1", "m4_real": "M4 real", "image_only": "large"}
+"""In the legend, which has little room."""
 REFERENCES = {"truth": "simulated truth", "label": "pPXF-style label"}
 PLACES = ("upper left", "lower left", "upper right", "lower right")
 
@@ -96,7 +98,7 @@ def draw(
 def _by_sn(found: Population, choice: Choice) -> dict[str, pd.DataFrame]:
     reference = found.reference(choice.against, choice.quantity)
     return {
-        MODELS.get(name, name): scatter_by_sn(
+        _SHORT.get(name, name): scatter_by_sn(
             found.predicted(name, choice.quantity, choice.chosen), reference, found.sn_r
         )
         for name in found.predictors
@@ -128,7 +130,8 @@ def facts_html(found: Population, choice: Choice) -> str:
     reference, predicted = choice.values(found)
     metrics = regression_metrics(predicted, reference)
     parts = [
-        f'<abbr title="{escape(DEFINITIONS[name][1])}">{title}</abbr> <b>{metrics[name]:.3f}</b>'
+        f'<span style="white-space:nowrap"><abbr title="{escape(DEFINITIONS[name][1])}">{title}'
+        f"</abbr> <b>{metrics[name]:.3f}</b></span>"
         for name, title in (("rmse", "RMSE"), ("sd", "SD"), ("nmad", "NMAD"), ("bias", "bias"),
                             ("r2", "R²"), ("legacy_sd", "SD after the published clip"))
     ]  # fmt: skip

@@ -40,6 +40,7 @@ def plot_options(xlabel: str, ylabel: str, **more: Any) -> hv.Options:
         **{
             "responsive": True,
             "min_height": 140,
+            "min_width": 140,
             "show_grid": True,
             "show_legend": False,
             "toolbar": "above",
