@@ -14,7 +14,8 @@ app: .venv/.installed
 
 test: .venv/.installed-test
 	./tools/install_browser.sh
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	# Browsers and kernels wait much: three at once keep two cores busy.
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
