@@ -96,6 +96,12 @@ def wait_population(visit: Visit) -> None:
     visit.page.wait_for_selector("[data-view=population]", timeout=2 * PATIENCE_MS)
 
 
+def colour_by_residual(page: Any) -> None:
+    """Let the map show the residuals of the open Population tab."""
+    page.get_by_role("button", name="Colour the sky map by this residual").click()
+    page.wait_for_selector("text=/with M4 − truth; the others are faint/")
+
+
 def test_brushed_outliers_are_on_the_map_and_in_the_table(visit: Visit) -> None:
     page = visit.page
     visit.go(small.WITH_BOTH)
@@ -147,8 +153,7 @@ def test_brushed_outliers_are_on_the_map_and_in_the_table(visit: Visit) -> None:
 def test_the_map_takes_the_colours_of_the_residuals_and_the_link_keeps_them(visit: Visit) -> None:
     page = visit.page
     wait_population(visit)
-    page.get_by_role("button", name="Colour the sky map by this residual").click()
-    page.wait_for_selector("text=/with M4 − truth; the others are faint/")
+    colour_by_residual(page)
     page.wait_for_function("location.search.includes('color=m4_minus_truth_log_age')")
     values = np.array(visit.columns("sky", 5)["color"], float)
     assert np.isfinite(values).sum() > 20
@@ -271,8 +276,7 @@ def test_shown_code_of_the_other_tabs_runs(visit: Visit, title: str) -> None:
 def test_code_of_the_map_gives_the_same_residuals(visit: Visit) -> None:
     wait_population(visit)
     page = visit.page
-    page.get_by_role("button", name="Colour the sky map by this residual").click()
-    page.wait_for_selector("text=/with M4 − truth; the others are faint/")
+    colour_by_residual(page)
     shown = np.array(visit.columns("sky", 5)["color"], float)
     values = run(shown_code(page, 0))["values"]
     # Those without a value are drawn first.
@@ -283,8 +287,7 @@ def test_code_of_the_map_gives_the_same_residuals(visit: Visit) -> None:
 def test_a_map_that_was_drawn_anew_can_be_tapped(visit: Visit) -> None:
     page = visit.page
     wait_population(visit)
-    page.get_by_role("button", name="Colour the sky map by this residual").click()
-    page.wait_for_selector("text=/with M4 − truth; the others are faint/")
+    colour_by_residual(page)
     visit.tab("Galaxy")
     before = visit.shown()
     places = visit.columns("sky", 5)
