@@ -18,7 +18,7 @@ import small_survey as small
 
 pn = pytest.importorskip("panel")
 
-from galam_explorer.app import fitting  # noqa: E402
+from galam_explorer.app import fitting, standalone  # noqa: E402
 from galam_explorer.app.export import figure_html, table_bytes  # noqa: E402
 from galam_explorer.app.standalone import make_state  # noqa: E402
 from galam_explorer.app.views.fit import FitView  # noqa: E402
@@ -143,6 +143,29 @@ def test_a_late_fit_of_another_galaxy_is_never_shown(
     view.state.select(small.WITH_BOTH)
     assert 'data-fit="fitted now"' in view._head.object
     assert len(finished) == 2
+
+
+def test_a_late_model_does_not_bring_back_the_galaxy_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, made = view_of(folder), standalone.chosen_galaxy
+    view._controls.follow.value = False
+    began = threading.Event()
+
+    def slow(state: Any) -> Any:
+        galaxy = made(state)
+        if threading.current_thread() is late:
+            began.set()
+            time.sleep(0.3)
+        return galaxy
+
+    monkeypatch.setattr(standalone, "chosen_galaxy", slow)
+    late = threading.Thread(target=lambda: view.state.param.trigger("model"))
+    late.start()
+    assert began.wait(WAIT_SECONDS)
+    view.state.select("another")
+    late.join()
+    assert view._galaxy.id == "another"
 
 
 def test_saved_labels_are_there_at_once(labelled: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,30 +128,53 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     server.stop()
 
 
-def test_table_arrives_at_a_samp_client(hub: object) -> None:
+@pytest.fixture
+def listener(hub: object) -> Iterator[object]:
+    from pyvo.samp import SAMPIntegratedClient
+
+    client = SAMPIntegratedClient("listener", addr="127.0.0.1")
+    client.connect()
+    yield client
+    client.disconnect()
+
+
+def test_table_arrives_at_a_samp_client(listener: Any) -> None:
     from urllib.parse import urlparse
     from urllib.request import url2pathname
 
     from astropy.table import Table
-    from pyvo.samp import SAMPIntegratedClient
 
-    client, got = SAMPIntegratedClient("listener", addr="127.0.0.1"), []
-    client.connect()
-    try:
-        client.bind_receive_notification(
-            "table.load.votable", lambda _k, _s, _m, params, _e: got.append(params)
-        )
-        frame = pd.DataFrame({"id": pd.Series(["a"], dtype=object), "ra": [10.0]})
-        assert samp.send_table(frame, {"ra": ("deg", "")}, "chosen") == 1
-        for _ in range(600):
-            if got:
-                break
-            time.sleep(0.1)
-        table = Table.read(url2pathname(urlparse(got[0]["url"]).path), format="votable")
-        assert float(table["ra"][0]) == 10.0
-        assert samp.send_position(10.0, -1.0) == 0
-    finally:
-        client.disconnect()
+    got = []
+
+    def take(_key: str, _sender: str, number: str, _type: str, params: Any, _more: Any) -> None:
+        got.append(params)
+        listener.ereply(number, "samp.ok", result={})
+
+    listener.bind_receive_call("table.load.votable", take)
+    frame = pd.DataFrame({"id": pd.Series(["a"], dtype=object), "ra": [10.0]})
+    assert samp.send_table(frame, {"ra": ("deg", "")}, "chosen") == 1
+    table = Table.read(url2pathname(urlparse(got[0]["url"]).path), format="votable")
+    assert float(table["ra"][0]) == 10.0
+    assert samp.send_position(10.0, -1.0) == 0
+
+
+def test_a_samp_client_that_takes_its_time_has_the_message(
+    listener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samp, "_ANSWER_SECONDS", 1)
+    got = []
+    listener.bind_receive_call("coord.pointAt.sky", lambda *params: got.append(params[4]))
+    assert samp.send_position(10.0, -1.0) == 1
+    assert got == [{"ra": "10.0000000", "dec": "-1.0000000"}]
+
+
+def test_a_samp_client_that_refuses_is_quoted(listener: Any) -> None:
+    def refuse(_key: str, _sender: str, number: str, *_rest: Any) -> None:
+        listener.ereply(number, "samp.error", error={"samp.errortxt": "no room"})
+
+    listener.bind_receive_call("coord.pointAt.sky", refuse)
+    with pytest.raises(GalamError, match="no room"):
+        samp.send_position(10.0, -1.0)
 
 
 def test_without_a_hub_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

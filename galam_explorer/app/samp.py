@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,10 +17,11 @@ from galam_explorer.errors import GalamError
 __all__ = ["send_position", "send_table"]
 
 _START = "start TOPCAT or Aladin, which bring a hub, and try again"
+_ANSWER_SECONDS = 20
 
 
 def _broadcast(mtype: str, params: dict[str, str]) -> int:
-    """Tell all listening clients; the number of them."""
+    """Tell all listening clients, and wait for their answers; the number of clients."""
     # Astropy 8 hands its SAMP package over to PyVO, which astroquery brings.
     from pyvo.samp import SAMPHubError, SAMPIntegratedClient, SAMPProxyError, conf
 
@@ -31,8 +33,9 @@ def _broadcast(mtype: str, params: dict[str, str]) -> int:
         raise GalamError("no SAMP hub is running", "SAMP", _START) from error
     try:
         listening = client.get_subscribed_clients(mtype)
-        if listening:
-            client.notify_all({"samp.mtype": mtype, "samp.params": params})
+        for one in listening:
+            # Not a notification: hubs drop those of a client that leaves at once.
+            _call(client, one, {"samp.mtype": mtype, "samp.params": params})
         return len(listening)
     except (SAMPHubError, SAMPProxyError, OSError) as error:
         raise GalamError(f"the SAMP hub did not take it ({error})", "SAMP", _START) from error
@@ -41,13 +44,28 @@ def _broadcast(mtype: str, params: dict[str, str]) -> int:
             client.disconnect()
 
 
+def _call(client: Any, recipient: str, message: dict[str, Any]) -> None:
+    from pyvo.samp import SAMPProxyError
+
+    try:
+        answer = client.call_and_wait(recipient, message, str(_ANSWER_SECONDS))
+    except SAMPProxyError as error:
+        if "timeout" not in str(error).lower():
+            raise
+        return  # it has the message, and takes its time
+    if answer.get("samp.status") == "samp.error":
+        said = answer.get("samp.error", {}).get("samp.errortxt", "no reason given")
+        name = client.get_metadata(recipient).get("samp.name", recipient)
+        raise GalamError(f"{name} did not take it ({said})", "SAMP")
+
+
 def send_table(frame: pd.DataFrame, about: dict[str, tuple[str, str]], name: str) -> int:
     """Send a table (as VOTable) to every client that takes tables; the number of them.
 
     Raises
     ------
     GalamError
-        If no hub runs.
+        If no hub runs, or a client answers with an error.
     """
     folder = Path(tempfile.mkdtemp(prefix="galam-samp-"))
     path = folder / f"{name}.vot"
@@ -62,6 +80,6 @@ def send_position(ra: float, dec: float) -> int:
     Raises
     ------
     GalamError
-        If no hub runs.
+        If no hub runs, or a client answers with an error.
     """
     return _broadcast("coord.pointAt.sky", {"ra": f"{ra:.7f}", "dec": f"{dec:.7f}"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import panel as pn
@@ -73,8 +74,13 @@ def stand_alone(view: Any, layout: pn.viewable.Viewable) -> pn.viewable.Viewable
     def tell(*_events: Any) -> None:
         said.object = f'<div class="g soft">{escape(state.message.text)}</div>'
 
+    # Without a server a model arrives in another thread: it must not bring back the
+    # galaxy that was chosen when it read the state.
+    in_turn = threading.RLock()
+
     def follow(*_events: Any) -> None:
-        view.show(chosen_galaxy(state))
+        with in_turn:
+            view.show(chosen_galaxy(state))
 
     def recolour(*_events: Any) -> None:
         paint(cell, state.dark)
