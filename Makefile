@@ -14,8 +14,8 @@ app: .venv/.installed
 
 test: .venv/.installed-test
 	./tools/install_browser.sh
-	# Browsers and kernels wait much: four at once keep two cores busy. They come first.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	# Three at once keep two cores busy; the browser's tests, the longest, come first.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 

@@ -46,6 +46,14 @@ def dashboard(folder: Path) -> Dashboard:
     return Dashboard({"small": str(folder)}, {})
 
 
+@pytest.fixture(scope="module")
+def stepped(folder: Path) -> Dashboard:
+    """One dashboard that goes from galaxy to galaxy, with both tabs."""
+    dashboard = Dashboard({"small": str(folder)}, {})
+    dashboard.workspace.prebuild()
+    return dashboard
+
+
 def drawn(dashboard: Dashboard) -> Document:
     document = Document()
     dashboard.page().server_doc(document, location=False)
@@ -165,8 +173,8 @@ def test_only_the_page_of_the_table_carries_images(dashboard: Dashboard) -> None
 
 @pytest.mark.parametrize("galaxy", SPECIAL)
 @pytest.mark.parametrize("view", ["sky", "table", "galaxy", "preprocessing"])
-def test_tables_and_pages_of_every_view(dashboard: Dashboard, view: str, galaxy: str) -> None:
-    dashboard.workspace.prebuild()
+def test_tables_and_pages_of_every_view(stepped: Dashboard, view: str, galaxy: str) -> None:
+    dashboard = stepped
     dashboard.state.select(galaxy)
     dashboard.state.tab = "preprocessing" if view == "preprocessing" else "galaxy"
     shown = dashboard.workspace.tabs.get(view) or getattr(dashboard.workspace, view)
@@ -182,8 +190,8 @@ def test_tables_and_pages_of_every_view(dashboard: Dashboard, view: str, galaxy:
 
 @pytest.mark.parametrize("galaxy", SPECIAL)
 @pytest.mark.parametrize("view", ["sky", "table", "galaxy", "preprocessing"])
-def test_code_of_every_view_runs(dashboard: Dashboard, view: str, galaxy: str) -> None:
-    dashboard.workspace.prebuild()
+def test_code_of_every_view_runs(stepped: Dashboard, view: str, galaxy: str) -> None:
+    dashboard = stepped
     dashboard.state.select(galaxy)
     dashboard.state.set_cohort([small.WITH_BOTH])
     dashboard.state.tab = "preprocessing" if view == "preprocessing" else "galaxy"

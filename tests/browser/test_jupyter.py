@@ -88,7 +88,7 @@ def book(opened: Notebook) -> Iterator[Notebook]:
 
 
 def until(condition: Callable[[], Any], what: str) -> None:
-    for _ in range(PATIENCE_MS // 200):
+    for _ in range(2 * PATIENCE_MS // 200):
         if condition():
             return
         time.sleep(0.2)

@@ -159,7 +159,7 @@ def glance(visit: Visit, name: str) -> str:
     return str(visit.page.locator("[data-verdict]").get_attribute("data-verdict"))
 
 
-def tour(visit: Visit, name: str, spectrum: bool, image: bool) -> dict[str, str]:
+def tour(visit: Visit, name: str, spectrum: bool, image: bool, fit: bool = True) -> dict[str, str]:
     """What every tab says of a galaxy; each must show it or say why it cannot."""
     said = {
         "id": name,
@@ -167,7 +167,9 @@ def tour(visit: Visit, name: str, spectrum: bool, image: bool) -> dict[str, str]
         "Preprocessing": show(visit, "Preprocessing", f'[data-verdict]:has-text("{name}")'),
     }
     verdict = visit.page.locator("[data-verdict]").get_attribute("data-verdict")
-    said["Fit"] = show(visit, "Fit", f'[data-for="{name}"]')
+    if fit:
+        said["Fit"] = show(visit, "Fit", f'[data-for="{name}"]')
+        assert ("need a spectrum" in said["Fit"]) is not spectrum
     mark = f'[data-view="features"][data-galaxy="{name}"]'
     said["Features"] = show(visit, "Features", mark)
     visit.tab("Attention")
@@ -179,7 +181,6 @@ def tour(visit: Visit, name: str, spectrum: bool, image: bool) -> dict[str, str]
     assert all(name in text for text in said.values()), said
     assert ("No spectrum" in said["Galaxy"]) is not spectrum
     assert ("No image" in said["Galaxy"]) is not image
-    assert ("need a spectrum" in said["Fit"]) is not spectrum
     if not image:
         assert "No attention to show" in said["Attention"]
     said["verdict"] = str(verdict)
@@ -218,7 +219,8 @@ def test_a_legacy_survey_image_is_flagged_before_any_number(
         assert glance(visit, name) == "blended"
         return
     said = {"Your galaxy": read_tab(visit.page)}
-    said |= tour(visit, name, spectrum=True, image=True)
+    # No network speaks in the fit.
+    said |= tour(visit, name, spectrum=True, image=True, fit=False)
     assert said["verdict"] == "ok"
     assert domain == "outside"
     check_flagged(said)
