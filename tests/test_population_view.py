@@ -118,6 +118,28 @@ def test_brushing_chooses_a_set_and_a_tap_a_galaxy(view: PopulationView) -> None
     assert view.state.galaxy_id in view._found.ids[(x == x[rows[3]]) & (y == y[rows[3]])]
 
 
+def test_the_worst_are_chosen_and_what_sets_them_apart_is_said(view: PopulationView) -> None:
+    view._set.value = "all"
+    assert 'data-apart="0"' in view._apart.object
+    assert "lasso" in view._apart.object
+    view.take_worst()
+    frame, _ = view.table()
+    order = frame["residual"].abs().sort_values(ascending=False).index
+    worst = frame.loc[order[: len(frame) // 10]]
+    assert set(view.state.cohort) == set(worst["id"])
+    assert view.state.galaxy_id == worst["id"].iloc[0]
+    said = view._apart.object
+    assert f'data-apart="{len(worst)}"' in said
+    assert f"<b>{worst['residual'].abs().median():.2f}</b> dex" in said
+    for word, count in (("too old", (worst["residual"] > 0).sum()),
+                        ("too young", (worst["residual"] < 0).sum())):  # fmt: skip
+        assert (f"<b>{count}</b> {word}:" in said) is bool(count)
+    view._quantity.value = "m_h"
+    assert "too metal-" in view._apart.object
+    view.state.clear_cohort()
+    assert 'data-apart="0"' in view._apart.object
+
+
 def test_its_code_gives_the_same_galaxies(view: PopulationView) -> None:
     view._set.value = "validation"
     scope: dict[str, Any] = {}

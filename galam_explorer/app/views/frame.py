@@ -35,6 +35,8 @@ the queue is saved at once and exports as a table</td></tr>
 <tr><td><kbd>?</kbd></td><td>this help</td></tr></table>
 <p><b>Choose</b> a galaxy by a click on the map or in the table; every view follows.
 <b>Brush</b> a set with the box or the lasso of the map; the table shows it.</p>
+<p><b>Which galaxies does the model get wrong, and why?</b> <i>Population</i> shows every residual;
+<i>Take the worst</i> chooses the largest and says what sets those galaxies apart.</p>
 <p><b>Honest numbers.</b> Hover over a dotted name for its definition. What a simulation put in is
 marked as simulated truth and never as an observation. The error band of a spectrum is
 ivar<sup>−½</sup>; shaded pixels carry no information or were flagged by SDSS.</p>

@@ -24,9 +24,11 @@ from galam_explorer.app.views.population_parts import (
     REFERENCES,
     Choice,
     Points,
+    apart_html,
     draw,
     facts_html,
     table,
+    worst,
 )
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures import population as fig
@@ -81,7 +83,12 @@ class PopulationView(View):
         self._paint = icon_button(
             "palette", "Colour the sky map by this residual", lambda _e: self._colour_map()
         )
-        self._facts = html_pane(styles={"flex": "1 1 300px", "min-width": "0"})
+        self._facts = html_pane(styles={"flex": "1 1 260px", "min-width": "0"})
+        self._worst = pmui.Button(
+            label="Take the worst", icon="crisis_alert", on_click=lambda _e: self.take_worst(),
+            variant="outlined", color="primary", **small,
+        )  # fmt: skip
+        self._apart = html_pane(styles={"flex": "0 0 auto"})
         self._cover = html_pane(styles=_COVER, sizing_mode="stretch_both")
         self._busy = pmui.LinearProgress(
             variant="indeterminate", visible=False, margin=0, sizing_mode="stretch_width"
@@ -104,7 +111,8 @@ class PopulationView(View):
                 self.menu(),
                 styles=_WRAP,
             ),
-            bar(self._facts, self._paint, self._clip, self._right, styles=_WRAP),
+            bar(self._facts, self._paint, self._clip, self._right, self._worst, styles=_WRAP),
+            self._apart,
             self._busy,
             pn.Row(*grid, sizing_mode="stretch_both", styles={**_SHRINK, "gap": "12px"}),
             self._cover,
@@ -197,6 +205,7 @@ class PopulationView(View):
             for place, element in self._elements().items():
                 self._figures[place].redraw(element)
         self._facts.object = facts_html(self._found, self._choice())
+        self._tell_apart()
         self._paint.disabled = self._residual() is None
 
     def _connect(self, place: str, figure: Any) -> None:
@@ -219,8 +228,24 @@ class PopulationView(View):
 
     # -- marking and pointing ------------------------------------------------------
 
+    def take_worst(self) -> None:
+        """Choose the galaxies with the largest residuals, and open the first of them."""
+        if self._found is None or not self._model.value:
+            return
+        ids = [str(one) for one in self._found.ids[worst(self._found, self._choice())]]
+        self.state.set_cohort(ids)
+        if ids:
+            self.state.select(ids[0])
+
+    def _tell_apart(self) -> None:
+        data = self.state.data
+        rows = np.array([data.survey.row(one) for one in self.state.cohort], int)
+        self._apart.object = apart_html(self._found, self._choice(), data.catalog, rows)
+
     def _on_cohort(self, *_events: Any) -> None:
         self._mark()
+        if self._found is not None and self._model.value and self._against.value:
+            self._tell_apart()
 
     def _mark(self) -> None:
         """Move the rings."""

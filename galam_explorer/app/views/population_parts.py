@@ -9,15 +9,28 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 
+from galam_explorer.app.columns import COLUMNS, Column
 from galam_explorer.app.population import SETS, Population
 from galam_explorer.app.views.base import escape
+from galam_explorer.evaluate.contrast import contrast
 from galam_explorer.evaluate.figures import population as fig
 from galam_explorer.evaluate.figures.distributions import distribution_figure
 from galam_explorer.evaluate.figures.population_bins import coverage_figure, sn_scatter_figure
 from galam_explorer.evaluate.metrics import DEFINITIONS, regression_metrics, scatter_by_sn
 from galam_explorer.labels.dispersion import dispersion_by_sn
 
-__all__ = ["MODELS", "PLACES", "REFERENCES", "Choice", "Points", "draw", "facts_html", "table"]
+__all__ = [
+    "MODELS",
+    "PLACES",
+    "REFERENCES",
+    "Choice",
+    "Points",
+    "apart_html",
+    "draw",
+    "facts_html",
+    "table",
+    "worst",
+]
 
 MODELS = {"m4": "M4 (image)", "m3": "M3 (image-only)", "m1": "M1 (spectrum)",
           "m4_real": "M4, real features", "image_only": "image-only, large"}  # fmt: skip
@@ -139,6 +152,96 @@ def facts_html(found: Population, choice: Choice) -> str:
         f'<div class="g" data-view="population" data-n="{metrics["n"]}">{metrics["n"]:,} galaxies'
         f" · {' · '.join(parts)} <span class='soft'>dex</span></div>"
     )
+
+
+def apart_html(found: Population, choice: Choice, catalog: pd.DataFrame, rows: np.ndarray) -> str:
+    """What sets the chosen galaxies apart from the others that are shown; how to choose some."""
+    reference, predicted = choice.values(found)
+    residual = predicted - reference
+    shown = np.isfinite(residual)
+    chosen = np.zeros(len(residual), bool)
+    chosen[rows] = True
+    chosen &= shown
+    others = shown & ~chosen
+    if not chosen.any() or not others.any():
+        return f'<div class="g soft" data-apart="0">{_HOW}</div>'
+    known = _properties(found, choice, catalog)
+    middle, usual = (np.median(np.abs(residual[side])) for side in (chosen, others))
+    # What makes galaxies look too old need not be what makes others look too young.
+    sides = "".join(
+        _side(word, known, chosen & (sign * residual > 0), others)
+        for word, sign in zip(_SIDES[choice.quantity], (1, -1), strict=True)
+    )
+    return (
+        f'<div class="g" data-apart="{int(chosen.sum())}"><b>{chosen.sum():,} chosen</b>, median '
+        f"|Δ| <b>{middle:.2f}</b> dex <span class='soft'>(others {usual:.2f})</span>; "
+        f'<abbr title="{escape(_CAUTION)}">what sets them apart</abbr>:{sides}</div>'
+    )
+
+
+def _properties(found: Population, choice: Choice, catalog: pd.DataFrame) -> dict[str, np.ndarray]:
+    names = [name for name in COLUMNS if name in catalog and name not in _NO_REASON]
+    known = {name: catalog[name].to_numpy(float) for name in names}
+    low, high = (f"{choice.model}_{choice.quantity}_{end}68" for end in ("lo", "hi"))
+    known["error bar"] = (found.table[high] - found.table[low]).to_numpy(float) / 2
+    known["domain score"] = found.table[f"{choice.model}_domain"].to_numpy(float)
+    return known
+
+
+def _side(word: str, known: dict[str, np.ndarray], chosen: np.ndarray, others: np.ndarray) -> str:
+    """A line for the galaxies that are wrong in one direction."""
+    if not chosen.any():
+        return ""
+    apart = contrast(known, chosen, others)
+    parts = [_apart(one) for one in apart[apart["p"] < _CLEAR].head(_MOST).itertuples()]
+    return f"<br><b>{chosen.sum():,}</b> {word}: {' · '.join(parts) or _NOTHING}"
+
+
+def _apart(one: Any) -> str:
+    column = COLUMNS.get(one.property) or _OWN[one.property]
+    unit = f", {column.unit}" if column.unit else ""
+    pairs = f"Larger than another galaxy's in {100 * one.larger:.0f} % of pairs"
+    about = f"{column.definition}{unit}. {pairs}"
+    here, there = (
+        f"{100 * value:.0f} %" if one.share else f"{value:z.{column.digits}f}"
+        for value in (one.chosen, one.others)
+    )
+    return (
+        f'<span style="white-space:nowrap"><abbr title="{escape(about)}">{escape(column.label)}'
+        f"</abbr> <b>{here}</b> <span class='soft'>({there})</span></span>"
+    )
+
+
+def worst(found: Population, choice: Choice, count: int = 20) -> np.ndarray:
+    """Rows of the galaxies with the largest residuals, the largest first; a tenth at most."""
+    reference, predicted = choice.values(found)
+    error = np.abs(predicted - reference)
+    rows = np.flatnonzero(np.isfinite(error))
+    count = min(count, max(1, len(rows) // 10))
+    return rows[np.argsort(-error[rows], kind="stable")[:count]]
+
+
+_SIDES = {"log_age": ("too old", "too young"), "m_h": ("too metal-rich", "too metal-poor")}
+_NO_REASON = ("ra", "dec", "true_isophote_theta", "true_z", "true_log_age_total", "true_m_h_total")
+"""What has no meaning here, or says another column again."""
+_CLEAR = 0.01
+_MOST = 3
+_HOW = (
+    "Choose galaxies with the lasso or the box of a figure, or take the worst: the map and the "
+    "table follow, and what sets them apart stands here."
+)
+_CAUTION = (
+    "The properties in which they differ most from the others that are shown, whose medians are "
+    "in brackets (Mann-Whitney test, p < 0.01 after correction for the number of properties). "
+    "What goes together need not be the cause."
+)
+_NOTHING = "nothing that is known of them"
+_OWN = {
+    "error bar": Column("error bar", "dex", "Half the width of the model's own 68 % interval"),
+    "domain score": Column(
+        "domain score", "", "Share of validation galaxies that are more like the training galaxies"
+    ),
+}
 
 
 def table(found: Population, choice: Choice) -> tuple[pd.DataFrame, dict[str, Any]]:
