@@ -6,7 +6,8 @@ Opens the dashboard in so many separate browser contexts; each one then steps th
 its own part of the survey at the same time as all others. Every selection is checked
 to show the right galaxy in the facts, on the map and in the table. Prints the time
 from key press to paint (median, 95th percentile), the failures, and the memory of the
-server: after one visitor has come and gone, at its peak, and after all have left.
+server: after one visitor has come and gone who looked at enough galaxies to fill the
+caches, at its peak, and after all have left.
 Browsers and server share the machine's cores, so the times are those of both.
 """
 
@@ -31,6 +32,8 @@ from galam_explorer.evaluate.figures.sky import SkyView
 from galam_explorer.survey import load_survey
 
 PATIENCE_MS = 600_000
+_FILLED = 100
+"""Galaxies after which the caches of images, stages and fits are full."""
 _SETTLE_S = 75
 """Panel looks for sessions without a browser every 17 s and ends those older than 15 s."""
 
@@ -102,7 +105,7 @@ async def run(options: argparse.Namespace, address: str, server: psutil.Process)
     async with async_playwright() as play:
         browser = await play.chromium.launch(executable_path=path, args=FLAGS)
         first = await visit(browser, address, ids[0])
-        await step(first, ids, x, 0, 5)
+        await step(first, ids, x, 0, _FILLED)
         await first.context.close()
         await asyncio.sleep(_SETTLE_S)
         before, watch = memory(server), Watch(server)
