@@ -17,7 +17,7 @@ from galam_explorer.app.dashboard import Dashboard
 from galam_explorer.app.preload import preload_soon, preloaded
 from galam_explorer.app.sources import model_sources, survey_sources
 from galam_explorer.app.surroundings import follow_page, kernel_schedule
-from galam_explorer.app.tidy import tidy_soon
+from galam_explorer.app.tidy import release, tidy_soon
 from galam_explorer.app.views.base import escape, html_pane
 from galam_explorer.errors import GalamError
 from galam_explorer.plugins import load_named_plugins
@@ -61,12 +61,14 @@ def build_app(survey: str | Path | None = None, model: str | Path | None = None)
     page = dashboard.page()
     pn.state.onload(dashboard.flush_messages)
     pn.state.onload(lambda: _warm(dashboard))
-    pn.state.on_session_destroyed(lambda _context: _end(dashboard))
+    doc = pn.state.curdoc
+    pn.state.on_session_destroyed(lambda _context: _end(dashboard, page, doc))
     return page
 
 
-def _end(dashboard: Dashboard) -> None:
+def _end(dashboard: Dashboard, page: pmui.Page, doc: Document | None) -> None:
     dashboard.close()
+    release(page, doc)
     tidy_soon()
 
 
