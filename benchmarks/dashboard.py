@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from big_survey import make_big_survey
 
-from galam_explorer.cli.serve import serve_arguments
+from galam_explorer.cli.serve import serve_arguments, serve_environment
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--no-first-run",
@@ -140,7 +140,7 @@ def served(survey: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     port = free_port()
     server = subprocess.Popen(
         serve_arguments(port, "127.0.0.1", []),
-        env=os.environ | {"GALAM_SURVEY": survey},
+        env=serve_environment() | {"GALAM_SURVEY": survey},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import platform
 import re
 import shutil
+import subprocess
+import sys
 import time
 import weakref
 from pathlib import Path
@@ -25,7 +28,7 @@ from galam_explorer.app.export import figure_html, table_bytes  # noqa: E402
 from galam_explorer.app.fate import job_for  # noqa: E402
 from galam_explorer.app.layout import Dashboard, Explorer, survey_sources  # noqa: E402
 from galam_explorer.app.views.pointing import rows_in_box, rows_in_polygon  # noqa: E402
-from galam_explorer.cli.serve import serve_arguments  # noqa: E402
+from galam_explorer.cli.serve import serve_arguments, serve_environment  # noqa: E402
 
 SPECIAL = [small.WITH_BOTH, small.IMAGE_ONLY, small.SPECTRUM_ONLY, small.REJECTED, small.NOWHERE]
 
@@ -322,6 +325,18 @@ def test_sources_on_offer(tmp_path: Path) -> None:
     one, two = tmp_path / "a" / "s", tmp_path / "b" / "s"
     named = survey_sources(f"{one}:{two}:demo")
     assert named == {"s": str(one), "s-2": str(two), "demo": "demo"}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
+def test_served_processes_can_give_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONMALLOC", raising=False)
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")
+    environment = serve_environment()
+    assert environment["GLIBC_TUNABLES"] == "glibc.malloc.check=0"  # the user's stays
+    count = "import sys; print(sys.getallocatedblocks())"  # those of Python's own allocator
+    run = [sys.executable, "-c", count]
+    assert int(subprocess.check_output(run)) > 0
+    assert int(subprocess.check_output(run, env=environment)) == 0
 
 
 def test_serve_command_line() -> None:

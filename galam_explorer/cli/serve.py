@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from galam_explorer.cli.plugin import PluginOption
 from galam_explorer.errors import GalamError
 from galam_explorer.plugins import load_named_plugins
 
-__all__ = ["serve_arguments", "serve_command"]
+__all__ = ["serve_arguments", "serve_command", "serve_environment"]
 
 
 def serve_arguments(port: int, address: str, origins: list[str]) -> list[str]:
@@ -35,6 +36,20 @@ def serve_arguments(port: int, address: str, origins: list[str]) -> list[str]:
     for origin in origins:
         arguments += ["--allow-websocket-origin", origin]
     return arguments
+
+
+def serve_environment() -> dict[str, str]:
+    """The environment for `serve_arguments`: ours, with memory that can be given back.
+
+    Python's own allocator keeps what many visitors needed at once for as long as it
+    runs. The C library returns it (see `galam_explorer.app.tidy`); with longer lists of
+    free blocks than it has by default it is nearly as quick. Settings that are there
+    already stay.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return dict(os.environ)
+    ours = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000"}
+    return ours | os.environ
 
 
 def serve_command(
@@ -67,7 +82,9 @@ def serve_command(
             opened = ui.open_survey(source)
             ui.say(f"{opened.name}: {len(opened):,} galaxies")
         arguments = serve_arguments(port, address, allow_origin or [])
-        environment = os.environ | {"GALAM_SURVEY": os.pathsep.join(map(_absolute, sources))}
+        environment = serve_environment() | {
+            "GALAM_SURVEY": os.pathsep.join(map(_absolute, sources))
+        }
         if plugins := load_named_plugins(plugin or []):
             environment["GALAM_PLUGINS"] = os.pathsep.join(plugins)
         if model:
