@@ -42,14 +42,12 @@ def serve_environment() -> dict[str, str]:
     """The environment for `serve_arguments`: ours, with memory that can be given back.
 
     Python's own allocator keeps what many visitors needed at once for as long as it
-    runs. The C library returns it (see `galam_explorer.app.tidy`); with longer lists of
-    free blocks than it has by default it is nearly as quick. Settings that are there
-    already stay.
+    runs. The C library returns it (see `galam_explorer.app.tidy`), and takes some tenth
+    more of the processor's time to build a page. A setting that is there already stays.
     """
     if platform.libc_ver()[0] != "glibc":
         return dict(os.environ)
-    ours = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000"}
-    return ours | os.environ
+    return {"PYTHONMALLOC": "malloc"} | os.environ
 
 
 def serve_command(
