@@ -69,7 +69,7 @@ async def visit(browser: Any, address: str, galaxy: str) -> Any:
     context = await browser.new_context(viewport={"width": 1440, "height": 900})
     page = await context.new_page()
     page.set_default_timeout(PATIENCE_MS)
-    page.problems = []
+    page.problems, page.failed = [], []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
     await page.goto(f"{address}?galaxy={galaxy}&tab=galaxy")
@@ -87,6 +87,8 @@ async def step(page: Any, ids: list[str], x: np.ndarray, start: int, count: int)
         answer = await page.evaluate(
             "([key, id, x]) => galam_select(key, id, x)", ["j", ids[row], ring]
         )
+        if answer["took"] is None:
+            page.failed.append(f"{ids[row]} wanted, {answer['now']['row']} in the table")
         took.append(float("nan") if answer["took"] is None else answer["took"])
         await page.wait_for_timeout(250)
     return took
@@ -119,6 +121,7 @@ async def run(options: argparse.Namespace, address: str, server: psutil.Process)
             )
         )
         problems = [text for page in pages for text in page.problems]
+        failed = [text for page in pages for text in page.failed]
         await browser.close()
     peak = watch.stop()
     await asyncio.sleep(_SETTLE_S)
@@ -127,6 +130,7 @@ async def run(options: argparse.Namespace, address: str, server: psutil.Process)
         "sessions": options.sessions,
         "selections": int(flat.size),
         "failures": int(np.isnan(flat).sum()),
+        "failed": failed[:5],
         "page_errors": problems[:5],
         "opened_s": round(opened, 1),
         **percentiles(flat[~np.isnan(flat)].tolist()),

@@ -335,6 +335,9 @@ def test_served_processes_can_give_memory_back(monkeypatch: pytest.MonkeyPatch) 
     run = [sys.executable, "-c", count]
     assert int(subprocess.check_output(run)) > 0
     assert int(subprocess.check_output(run, env=environment)) == 0
+    arrow = "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    pool = subprocess.check_output([sys.executable, "-c", arrow], env=environment, text=True)
+    assert pool.strip() == "system"
     monkeypatch.setenv("PYTHONMALLOC", "pymalloc")
     assert serve_environment()["PYTHONMALLOC"] == "pymalloc"  # the user's stays
 

@@ -6,6 +6,7 @@ with the survey's shared data, so a survey that changed starts anew.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +58,8 @@ def _key(galaxy_id: str, model: Any) -> tuple[str, str, str]:
 
 def known_judgement(data: SurveyData, galaxy_id: str, model: Any) -> Judgement | None:
     """The judgement, if it was made before."""
-    return data.judged.peek(_key(galaxy_id, model))
+    packed = data.judged.peek(_key(galaxy_id, model))
+    return None if packed is None else pickle.loads(packed)
 
 
 def _population(data: SurveyData, galaxy_id: str) -> StellarPopulation | None:
@@ -86,7 +88,12 @@ def _judge(data: SurveyData, galaxy: Galaxy, model: Any) -> Judgement:
 
 def judgement_of(data: SurveyData, galaxy: Galaxy, model: Any) -> Judgement:
     """The judgement, made now or before; for work that is off the page's thread already."""
-    return data.judged.get(_key(galaxy.id, model), lambda: _judge(data, galaxy, model))
+    # As one block: some sixty small objects for each galaxy, made while many visitors are
+    # there, would keep as many pages of memory from going back when they have left.
+    packed = data.judged.get(
+        _key(galaxy.id, model), lambda: pickle.dumps(_judge(data, galaxy, model))
+    )
+    return pickle.loads(packed)
 
 
 def judge(state: Any, galaxy: Galaxy, done: Callable[[Judgement], None]) -> None:

@@ -20,6 +20,14 @@ from galam_explorer.plugins import load_named_plugins
 
 __all__ = ["serve_arguments", "serve_command", "serve_environment"]
 
+_MEMORY = {
+    "PYTHONMALLOC": "malloc",
+    # Arrays stay apart from small objects: without this, glibc raises the limit at the
+    # first large one that is freed.
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+
 
 def serve_arguments(port: int, address: str, origins: list[str]) -> list[str]:
     """The `panel serve` command line for the dashboard.
@@ -47,7 +55,7 @@ def serve_environment() -> dict[str, str]:
     """
     if platform.libc_ver()[0] != "glibc":
         return dict(os.environ)
-    return {"PYTHONMALLOC": "malloc"} | os.environ
+    return _MEMORY | os.environ
 
 
 def serve_command(
