@@ -32,6 +32,8 @@ from galam_explorer.evaluate.figures.sky import SkyView
 from galam_explorer.survey import load_survey
 
 PATIENCE_MS = 600_000
+_LOOK_MS = 50
+"""From one look at a page to the next: so much the times may be too long."""
 _FILLED = 100
 """Galaxies after which the caches of images, stages and fits are full."""
 _SETTLE_S = 75
@@ -80,6 +82,7 @@ async def visit(browser: Any, address: str, galaxy: str) -> Any:
 async def step(page: Any, ids: list[str], x: np.ndarray, start: int, count: int) -> list[float]:
     """Milliseconds of each selection; NaN where the right galaxy did not come in 20 s."""
     await page.evaluate(PREPARE, "[data-galaxy]")
+    await page.evaluate(f"window.galam_pause = {_LOOK_MS}")
     took = []
     for row in range(start + 1, start + 1 + count):
         row %= len(ids)
@@ -87,8 +90,10 @@ async def step(page: Any, ids: list[str], x: np.ndarray, start: int, count: int)
         answer = await page.evaluate(
             "([key, id, x]) => galam_select(key, id, x)", ["j", ids[row], ring]
         )
-        if answer["took"] is None:
-            page.failed.append(f"{ids[row]} wanted, {answer['now']['row']} in the table")
+        if answer["took"] is None or math.isnan(answer["took"]):
+            shown = answer["now"]
+            right = [ids[row] in shown["text"], shown["row"], shown.get("ring") == ring]
+            page.failed.append(f"{ids[row]}: facts, table, ring are {right}")
         took.append(float("nan") if answer["took"] is None else answer["took"])
         await page.wait_for_timeout(250)
     return took
