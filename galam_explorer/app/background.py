@@ -10,13 +10,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from galam_explorer.app.preload import preload
 from galam_explorer.errors import GalamError
 
-__all__ = ["Progress", "compute", "forget"]
+__all__ = ["Progress", "Task", "begin", "compute", "forget"]
 
 logger = logging.getLogger(__name__)
 # Torch and NumPy use several cores by themselves: more threads would only compete.
@@ -25,6 +25,70 @@ _POOL = ThreadPoolExecutor(2, thread_name_prefix="galam")
 _SLOW = ThreadPoolExecutor(1, thread_name_prefix="galam-survey")
 _LATEST: weakref.WeakKeyDictionary[Any, dict[Hashable, int]] = weakref.WeakKeyDictionary()
 _LOCK = threading.Lock()
+
+
+class Task:
+    """Work that has been begun; made by `begin`."""
+
+    def __init__(self, state: Any, key: Hashable, number: int) -> None:
+        self._state, self._key, self._number = weakref.ref(state), key, number
+        self.future: Future[Any]
+
+    def is_latest(self) -> bool:
+        """Whether no newer work of this kind was begun, and the session is there."""
+        state = self._state()
+        return state is not None and _LATEST.get(state, {}).get(self._key) == self._number
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is done, or is within a short time; waits for what is running only."""
+        if not self.future.running():
+            return self.future.done()
+        return bool(wait([self.future], seconds).done)
+
+    def then(
+        self, done: Callable[[Any], None], failed: Callable[[GalamError], None] | None = None
+    ) -> None:
+        """Call `done` with the result, or `failed`, as `compute` does."""
+
+        def deliver(future: Future[Any]) -> None:
+            state = self._state()
+            if state is None or not self.is_latest():
+                return
+            error = future.exception()
+            report = (failed or (lambda e: state.notify("error", e))) if error else done
+            outcome = future.result() if error is None else self._wrapped(error)
+            state.schedule(lambda: report(outcome) if self.is_latest() else None)
+
+        self.future.add_done_callback(deliver)
+
+    def _wrapped(self, error: BaseException) -> GalamError:
+        if isinstance(error, GalamError):
+            return error
+        return GalamError(f"{type(error).__name__}: {error}", str(self._key), "see the log")
+
+
+def begin(state: Any, key: Hashable, work: Callable[[], Any], *, slow: bool = False) -> Task:
+    """Begin `work` in the background; `Task.then` brings the result. Else like `compute`."""
+    with _LOCK:
+        numbers = _LATEST.setdefault(state, {})
+        numbers[key] = numbers.get(key, 0) + 1
+        task = Task(state, key, numbers[key])
+
+    def run() -> Any:
+        if not task.is_latest():
+            return None
+        try:
+            preload()
+            return work()
+        except GalamError:
+            raise
+        except Exception:
+            # A fault of ours must not leave the page waiting; the log has the traceback.
+            logger.exception("background work %r failed", key)
+            raise
+
+    task.future = (_SLOW if slow else _POOL).submit(run)
+    return task
 
 
 def compute(
@@ -55,34 +119,7 @@ def compute(
     slow : bool
         For work on a whole survey: one at a time, beside the others' threads.
     """
-    with _LOCK:
-        numbers = _LATEST.setdefault(state, {})
-        number = numbers[key] = numbers.get(key, 0) + 1
-
-    def is_latest() -> bool:
-        return _LATEST.get(state, {}).get(key) == number
-
-    def deliver(report: Callable[[Any], None], result: Any) -> None:
-        if is_latest():
-            state.schedule(lambda: report(result) if is_latest() else None)
-
-    def run() -> None:
-        if not is_latest():
-            return
-        try:
-            preload()
-            result = work()
-        except GalamError as error:
-            deliver(failed or (lambda e: state.notify("error", e)), error)
-        except Exception as error:
-            # A fault of ours must not leave the page waiting; the log has the traceback.
-            logger.exception("background work %r failed", key)
-            wrapped = GalamError(f"{type(error).__name__}: {error}", str(key), "see the log")
-            deliver(failed or (lambda e: state.notify("error", e)), wrapped)
-        else:
-            deliver(done, result)
-
-    (_SLOW if slow else _POOL).submit(run)
+    begin(state, key, work, slow=slow).then(done, failed)
 
 
 class Progress:

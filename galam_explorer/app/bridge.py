@@ -20,7 +20,9 @@ class Bridge(JSComponent):
     search = param.String(default="", doc="The query of the address bar.")
     latency = param.Number(default=0.0, doc="Milliseconds from the last action to paint.")
 
-    _esm: ClassVar[Path] = Path(__file__).with_name("bridge.js")
+    _esm: ClassVar[str] = "\n".join(
+        Path(__file__).with_name(name).read_text("utf-8") for name in ("painting.js", "bridge.js")
+    )
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from galam_explorer.app.background import compute
+from galam_explorer.app.background import Task, begin
 from galam_explorer.app.data import SurveyData
 from galam_explorer.errors import GalamError
 from galam_explorer.records import Galaxy, Prediction, StellarPopulation
 
-__all__ = ["Judgement", "judge", "judgement_of", "known_judgement", "truth_of"]
+__all__ = ["Judgement", "begin_judging", "judge", "judgement_of", "known_judgement", "truth_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,22 +96,31 @@ def judgement_of(data: SurveyData, galaxy: Galaxy, model: Any) -> Judgement:
     return pickle.loads(packed)
 
 
-def judge(state: Any, galaxy: Galaxy, done: Callable[[Judgement], None]) -> None:
-    """Work out the judgement of a galaxy in the background; only the last request's arrives.
+def begin_judging(state: Any, galaxy: Galaxy) -> Task:
+    """Begin the judgement of a galaxy in the background; of several only the last arrives.
 
     Parameters
     ----------
     state : ExplorerState
         Its survey and its loaded model (None: labels only).
     galaxy : Galaxy
-    done : callable
-        Gets the judgement, where the page may change.
     """
     data, model = state.data, state.model
-    compute(
-        state,
-        "judgement",
-        lambda: judgement_of(data, galaxy, model),
-        done,
-        lambda error: done(Judgement(galaxy.id, problem=str(error))),
-    )
+    return begin(state, "judgement", lambda: judgement_of(data, galaxy, model))
+
+
+def judge(
+    state: Any, galaxy: Galaxy, done: Callable[[Judgement], None], begun: Task | None = None
+) -> None:
+    """Let `done` have the judgement of a galaxy when it is there, where the page may change.
+
+    Parameters
+    ----------
+    state : ExplorerState
+    galaxy : Galaxy
+    done : callable
+    begun : Task, optional
+        From `begin_judging`; begun now without it.
+    """
+    task = begun or begin_judging(state, galaxy)
+    task.then(done, lambda error: done(Judgement(galaxy.id, problem=str(error))))

@@ -212,6 +212,8 @@ class Workspace:
         with pn.io.hold():
             views = self.visible()
             for view in views:
+                self._guard(view, lambda view=view: view.begin(galaxy))
+            for view in views:
                 self._draw(view, galaxy)
             self._place()
             took = 1000 * (time.perf_counter() - started)

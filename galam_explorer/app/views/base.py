@@ -152,6 +152,9 @@ class View(pn.viewable.Viewer):
             self.state.param.unwatch(watcher)
         self._watchers.clear()
 
+    def begin(self, galaxy: Galaxy | None) -> None:
+        """Begin in the background what `show` will need; called before any view is drawn."""
+
     def show(self, galaxy: Galaxy | None) -> None:
         """Show a galaxy (None: there is none, or it cannot be read)."""
         raise NotImplementedError

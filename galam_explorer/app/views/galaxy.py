@@ -147,15 +147,18 @@ class GalaxyView(View):
 
     # -- content -----------------------------------------------------------------
 
+    def begin(self, galaxy: Galaxy | None) -> None:
+        self.strip.begin(galaxy)
+
     def show(self, galaxy: Galaxy | None) -> None:
         self._galaxy = galaxy
+        self._redraw_image()
+        self._redraw_spectrum()
+        self.strip.show(galaxy)
         if galaxy is None:
             self._facts.object = empty_card("No galaxy", "Choose one on the map or in the table.")
         else:
             self._facts.object = facts_html(galaxy, known_badge(self.state, galaxy))
-        self._redraw_image()
-        self._redraw_spectrum()
-        self.strip.show(galaxy)
 
     def _flag(self) -> None:
         """Say before the numbers that the galaxy is not like the training's, once it is known."""

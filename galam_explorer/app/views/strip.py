@@ -10,9 +10,17 @@ import numpy as np
 import pandas as pd
 import panel as pn
 
+from galam_explorer.app.background import Task
 from galam_explorer.app.code import strip_code
 from galam_explorer.app.live import DRAWING, LiveFigure
-from galam_explorer.app.predicting import Judgement, judge, known_judgement, truth_of
+from galam_explorer.app.predicting import (
+    Judgement,
+    begin_judging,
+    judge,
+    known_judgement,
+    truth_of,
+)
+from galam_explorer.app.preload import preloaded
 from galam_explorer.app.views.base import View, bar, escape, html_pane
 from galam_explorer.app.views.domain import domain_badge
 from galam_explorer.evaluate.figures import predictions as fig
@@ -21,6 +29,8 @@ from galam_explorer.records import Galaxy
 __all__ = ["StripPanel", "image_prediction_html", "verdict_html"]
 
 _NOTHING = Judgement("")
+_PATIENCE_S = 0.06
+"""How long the page waits for running networks; usually they need a third of it."""
 _SPLITS = {
     "train": ("training galaxy", "The networks have learned from this very galaxy: that they "
               "are right here says little"),
@@ -99,6 +109,7 @@ class StripPanel(View):
         super().__init__(state, bridge)
         self._galaxy: Galaxy | None = None
         self.found = _NOTHING
+        self._begun: tuple[Galaxy, Any, Task] | None = None
         self.told: Callable[[], None] = lambda: None
         self._figures = {
             quantity: LiveFigure(self._axis(quantity), f"strip-{quantity}")
@@ -126,6 +137,15 @@ class StripPanel(View):
                 found.predictions, quantity, found.population, truth, dark=self.state.dark
             )
 
+    def begin(self, galaxy: Galaxy | None) -> None:
+        """Let the networks work while the other views are drawn."""
+        self._begun = None
+        if galaxy is not None and self._known(galaxy) is None:
+            self._begun = (galaxy, self.state.model, begin_judging(self.state, galaxy))
+
+    def _known(self, galaxy: Galaxy) -> Judgement | None:
+        return known_judgement(self.state.data, galaxy.id, self.state.model)
+
     def show(self, galaxy: Galaxy | None) -> None:
         """Show what is known of a galaxy now, and the rest when it has been worked out."""
         self._galaxy = galaxy
@@ -133,11 +153,17 @@ class StripPanel(View):
         if galaxy is None:
             self._draw(_NOTHING)
             return
-        known = known_judgement(state.data, galaxy.id, state.model)
+        if self._begun is None or self._begun[:2] != (galaxy, state.model):
+            self.begin(galaxy)
+        task, self._begun = self._begun and self._begun[-1], None
+        # To draw once, a little later, is sooner ready than to draw twice.
+        if task is not None and preloaded():
+            task.wait(_PATIENCE_S)
+        known = self._known(galaxy)
         complete = known is not None and state.model_state in ("none", "ready")
         self._draw(known or Judgement(galaxy.id), "" if complete else self._waiting())
         if known is None:
-            judge(state, galaxy, self._came)
+            judge(state, galaxy, self._came, task)
 
     def _waiting(self) -> str:
         state = self.state
