@@ -20,7 +20,10 @@ class Markup(JSComponent):
     object = param.String(default="", doc="The markup.")
 
     _esm: ClassVar[str] = """
-    export function render({model}) {
+    export function render({model, view}) {
+      // Bokeh lays the whole page out again (16 ms) when an element's size changes. Only
+      // figures need that, and they watch their own; the rest is the style sheets' work.
+      if (view?.parent) { view._after_resize = () => {} }
       const box = document.createElement("div")
       box.className = "markup"
       const fill = () => { box.innerHTML = model.object }
