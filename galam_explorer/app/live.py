@@ -186,7 +186,7 @@ class LiveFigure:
     def update_layer(self, index: int, columns: Mapping[str, Any]) -> None:
         """Give one layer new columns."""
         source = self._sources[index]
-        when_locked(lambda: setattr(source, "data", dict(columns)))
+        when_locked(lambda: setattr(source, "data", _lean(columns)))
         self.push()
 
     def push(self) -> None:

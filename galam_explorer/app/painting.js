@@ -105,3 +105,15 @@ for (const [name, better] of [["Patch", paint_patch], ["Line", paint_line]]) {
     view._paint.in_pieces = true
   }
 }
+
+// A resized part makes Bokeh lay the whole page out again, 15 ms each and hundreds while it
+// opens. Figures watch their own size; all else is laid out by its style sheets.
+const parts = globalThis.Bokeh?.Models?.get("panel.models.esm.ReactComponent")
+  ?.prototype?.default_view?.prototype
+if (parts && !parts.calm) {
+  const resized = parts._after_resize
+  parts._after_resize = function () {
+    if (!this.parent || !this._was_built) { resized.call(this) }
+  }
+  parts.calm = true
+}

@@ -71,9 +71,9 @@ class Workspace:
     # -- tabs ------------------------------------------------------------------------
 
     def visible(self) -> list[View]:
-        """The views on the page now, the open tab's first."""
+        """The views on the page now; the open tab's last, for it waits for the networks."""
         opened = self.tabs.get(self.state.tab)
-        return [*([opened] if opened is not None else []), self.sky, self.table]
+        return [self.sky, self.table, *([opened] if opened is not None else [])]
 
     def _open_tab(self, slug: str = "") -> None:
         """Build the view of a tab (the open one's), if it is not there and can be."""

@@ -41,7 +41,8 @@ class _PagedTable(pn.widgets.Tabulator):
         frame, page = super()._get_data()
         if "image" in page:
             page["image"] = np.array([self._thumbnail(str(one)) or _NONE for one in page["id"]])
-        return frame, page
+        # An array is sent as two messages of its own, a list is part of one.
+        return frame, {name: np.asarray(values).tolist() for name, values in page.items()}
 
     def ordered(self) -> pd.DataFrame:
         """All rows that pass the filters, in the order shown."""
