@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from galam_explorer.app.preload import preload
+from galam_explorer.app.preload import preload_quietly
 from galam_explorer.errors import GalamError
 
 __all__ = ["Progress", "Task", "begin", "compute", "forget"]
@@ -78,7 +78,7 @@ def begin(state: Any, key: Hashable, work: Callable[[], Any], *, slow: bool = Fa
         if not task.is_latest():
             return None
         try:
-            preload()
+            preload_quietly()
             return work()
         except GalamError:
             raise

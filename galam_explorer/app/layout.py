@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,7 +15,7 @@ from panel.io.resources import get_dist_path, patch_model_css
 
 from galam_explorer.app.cell import in_cell, paint, top_bar
 from galam_explorer.app.dashboard import Dashboard
-from galam_explorer.app.preload import preload_soon, preloaded
+from galam_explorer.app.preload import first_page_shown, preload_soon, preloaded
 from galam_explorer.app.sources import model_sources, survey_sources
 from galam_explorer.app.surroundings import follow_page, kernel_schedule
 from galam_explorer.app.tidy import release, tidy_soon
@@ -23,6 +24,10 @@ from galam_explorer.errors import GalamError
 from galam_explorer.plugins import load_named_plugins
 
 __all__ = ["Dashboard", "Explorer", "build_app", "localise", "serve_app", "survey_sources"]
+
+PAINTING = "data:text/javascript;base64," + b64encode(
+    b"{" + Path(__file__).with_name("painting.js").read_bytes() + b"}"
+).decode()
 
 _GONE = (
     "The server does not answer any more: nothing on this page will change. When it runs again, "
@@ -44,6 +49,7 @@ def build_app(survey: str | Path | None = None, model: str | Path | None = None)
     """
     pn.extension("tabulator", "filedropper", notifications=True, disconnect_notification=_GONE)
     pn.config.respect_explicit_sizing = True
+    pn.config.js_files = {"painting": PAINTING}
     preload_soon()
     problem = _load_plugins()
     location = pn.state.location
@@ -105,6 +111,7 @@ def _report(dashboard: Dashboard | None, error: Exception) -> None:
 
 def _warm(dashboard: Dashboard) -> None:
     """Get the next tab ready while the user looks at the first one."""
+    first_page_shown()
     if dashboard.workspace is not None and pn.state.curdoc is not None:
         pn.state.curdoc.add_timeout_callback(dashboard.workspace.table.reveal, 600)
         _prebuild(dashboard, pn.state.curdoc)

@@ -5,6 +5,10 @@ const long = 256
 const band_piece = 32
 const line_piece = 64
 
+function view_of(name) {
+  return globalThis.Bokeh?.Models?.get(name)?.prototype?.default_view?.prototype
+}
+
 function screen(ctx) {
   // Exported SVG keeps its paths whole.
   return ctx instanceof CanvasRenderingContext2D
@@ -97,23 +101,43 @@ function paint_line(paint) {
   }
 }
 
-// Bokeh's own drawing stays wherever it is not as it is known here.
-for (const [name, better] of [["Patch", paint_patch], ["Line", paint_line]]) {
-  const view = globalThis.Bokeh?.Models?.get(name)?.prototype?.default_view?.prototype
-  if (view?._paint?.length === 3 && !view._paint.in_pieces) {
-    view._paint = better(view._paint)
-    view._paint.in_pieces = true
+// Bokeh's own ways stay wherever they are not as they are known here.
+function paint_in_pieces() {
+  for (const [name, better] of [["Patch", paint_patch], ["Line", paint_line]]) {
+    const view = view_of(name)
+    if (view?._paint?.length === 3 && !view._paint.in_pieces) {
+      view._paint = better(view._paint)
+      view._paint.in_pieces = true
+    }
   }
 }
 
 // A resized part makes Bokeh lay the whole page out again, 15 ms each and hundreds while it
 // opens. Figures watch their own size; all else is laid out by its style sheets.
-const parts = globalThis.Bokeh?.Models?.get("panel.models.esm.ReactComponent")
-  ?.prototype?.default_view?.prototype
-if (parts && !parts.calm) {
-  const resized = parts._after_resize
-  parts._after_resize = function () {
-    if (!this.parent || !this._was_built) { resized.call(this) }
+function lay_out_once() {
+  const parts = view_of("panel.models.esm.ReactComponent")
+  if (parts?._after_resize && !parts.calm) {
+    const resized = parts._after_resize
+    parts._after_resize = function () {
+      if (!this.parent) { resized.call(this) }
+    }
+    parts.calm = true
   }
-  parts.calm = true
+  const tables = view_of("panel.models.tabulator.DataTabulator")
+  if (tables?.invalidate_layout && !tables.calm) {
+    const invalidate = tables.invalidate_layout
+    tables.invalidate_layout = function () {
+      if (!this.parent || this.model.sizing_mode !== "stretch_both") { invalidate.call(this) }
+    }
+    tables.calm = true
+  }
 }
+
+function improve() {
+  paint_in_pieces()
+  lay_out_once()
+}
+
+improve()
+// In the head of a page, Panel's own script is not there yet.
+if (document.readyState === "loading") { document.addEventListener("DOMContentLoaded", improve) }

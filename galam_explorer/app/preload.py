@@ -9,7 +9,14 @@ from __future__ import annotations
 import importlib
 import threading
 
-__all__ = ["preload", "preload_soon", "preloaded"]
+__all__ = [
+    "first_page_shown",
+    "hold_preload",
+    "preload",
+    "preload_quietly",
+    "preload_soon",
+    "preloaded",
+]
 
 _MODULES = (
     "preprocess.images",
@@ -26,6 +33,10 @@ _MODULES = (
 _LOCK = threading.Lock()
 _DONE = threading.Event()
 _BEGUN = threading.Event()
+_FREE = threading.Event()
+_FREE.set()
+_FIRST_PAGE_S = 10.0
+"""How long nobody may come, or a first page may take, before all is imported anyway."""
 
 
 def preloaded() -> bool:
@@ -33,10 +44,28 @@ def preloaded() -> bool:
     return _DONE.is_set()
 
 
+def hold_preload() -> None:
+    """Leave the processor to the first page: a server calls it when it starts."""
+    _FREE.clear()
+
+
+def first_page_shown() -> None:
+    """A page is there: now import the rest."""
+    _FREE.set()
+
+
+def preload_quietly() -> None:
+    """As `preload`, but after the first page: for threads that the page does not wait for."""
+    if not _DONE.is_set():
+        _FREE.wait(_FIRST_PAGE_S)
+    preload()
+
+
 def preload() -> None:
     """Import what background threads and the other views need, or wait until it is there."""
     if _DONE.is_set():
         return
+    _FREE.set()
     from galam_explorer.app.views.registry import TABS
 
     with _LOCK:
@@ -48,7 +77,7 @@ def preload() -> None:
 
 
 def preload_soon() -> None:
-    """Begin it in a thread, once."""
+    """Begin it in a thread, once, after the first page."""
     if not _BEGUN.is_set():
         _BEGUN.set()
-        threading.Thread(target=preload, daemon=True, name="preload").start()
+        threading.Thread(target=preload_quietly, daemon=True, name="preload").start()
