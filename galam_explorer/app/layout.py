@@ -25,9 +25,10 @@ from galam_explorer.plugins import load_named_plugins
 
 __all__ = ["Dashboard", "Explorer", "build_app", "localise", "serve_app", "survey_sources"]
 
-PAINTING = "data:text/javascript;base64," + b64encode(
-    b"{" + Path(__file__).with_name("painting.js").read_bytes() + b"}"
-).decode()
+PAINTING = (
+    "data:text/javascript;base64,"
+    + b64encode(b"{" + Path(__file__).with_name("painting.js").read_bytes() + b"}").decode()
+)
 
 _GONE = (
     "The server does not answer any more: nothing on this page will change. When it runs again, "
