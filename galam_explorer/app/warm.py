@@ -18,7 +18,7 @@ from galam_explorer.config import PreprocessConfig
 from galam_explorer.errors import GalamError
 
 TABS[0].load()
-for source in survey_sources(None):
+for source in survey_sources(None).values():
     try:
         first_galaxy(open_survey_data(source), PreprocessConfig())
     except GalamError:
