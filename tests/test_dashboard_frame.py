@@ -88,7 +88,8 @@ def test_first_page_imports_nothing_heavy(folder: Path) -> None:
         "import sys, threading, concurrent.futures as futures\n"
         "from galam_explorer.app.layout import Explorer, build_app\n"
         # What threads import meanwhile is not what the page waits for.
-        "futures.ThreadPoolExecutor.submit = threading.Thread.start = lambda *a, **k: None\n"
+        "futures.ThreadPoolExecutor.submit = lambda *a, **k: futures.Future()\n"
+        "threading.Thread.start = lambda self: None\n"
         "import panel as pn; pn.extension('tabulator')\n"
         f"Explorer({str(folder)!r})\n"
         "sys.exit(any(n in sys.modules for n in ('torch', 'lightning', 'astroquery')))"
