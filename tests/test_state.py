@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,10 @@ from galam_explorer.app import first
 from galam_explorer.app.colours import RESIDUALS, colour_groups
 from galam_explorer.app.data import open_survey_data
 from galam_explorer.app.fate import fate_counts
+from galam_explorer.app.names import catalogue_name, find_name
 from galam_explorer.app.state import ExplorerState, parse_position
 from galam_explorer.config import PreprocessConfig
+from galam_explorer.errors import GalamError
 from galam_explorer.survey import SurveyWriter
 
 
@@ -135,12 +138,109 @@ def test_search_for_nonsense_gives_a_remedy(state: ExplorerState) -> None:
     assert "position" in state.message.text
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("NGC 3073", "NGC 3073"),
+        ("ngc3073", "NGC 3073"),
+        (" Ngc  3073 ", "NGC 3073"),
+        ("NGC-3073", "NGC 3073"),
+        ("ngc_03073", "NGC 3073"),
+        ("M31", "M 31"),
+        ("messier 031", "M 31"),
+        ("IC 10", "IC 10"),
+        ("ngc 4676a", "NGC 4676A"),
+        ("IC2431 ned2", "IC 2431 NED02"),
+    ],
+)
+def test_names_in_many_spellings(text: str, name: str) -> None:
+    assert catalogue_name(text) == name
+    assert find_name(name).title.startswith(name)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "NGC", "3073", "sim-000031", "0945-52652-0470", "NGC 3073\x00", "M 31; --", "M ³"]
+)
+def test_what_is_no_name(text: str) -> None:
+    assert catalogue_name(text) is None
+
+
+def test_names_are_told_with_what_they_are() -> None:
+    assert find_name("NGC 3073").title == "NGC 3073"
+    assert find_name("M 31").title == "M 31 (NGC 224)"
+    assert find_name("M 42").title.startswith("M 42 (NGC 1976, ")
+    assert find_name("NGC 3073")[1:] == pytest.approx((150.2170, 55.6188), abs=1e-4)
+
+
+def test_search_by_name_finds_the_real_galaxies_of_the_demo() -> None:
+    state = ExplorerState({"demo": "demo"})
+    assert state.open("demo")
+    for text, galaxy_id in [("NGC 3073", "0945-52652-0470"), ("ngc3522", "2488-54149-0001")]:
+        assert state.search(text)
+        assert state.galaxy_id == galaxy_id
+        assert state.message.kind == "info"
+        assert "″ away" in state.message.text
+
+
+def test_search_by_a_name_that_is_not_in_the_survey_says_so(state: ExplorerState) -> None:
+    known = find_name("M 31")
+    nearest, distance = state.data.nearest(known.ra, known.dec)
+    assert state.search("M31")
+    # As a position does; but nobody shall take the galaxy for M 31.
+    assert state.galaxy_id == nearest
+    assert state.message.kind == "warning"
+    assert "M 31 (NGC 224) is not in this survey" in state.message.text
+    assert f"{nearest} is nearest to it: {distance:.2f}° away" in state.message.text
+
+
+@pytest.mark.parametrize("text", ["NGC 9999", "NGC 99999", "M 999", "M 31A", "IC 1064"])
+def test_unknown_names_are_messages_and_change_nothing(state: ExplorerState, text: str) -> None:
+    before = state.galaxy_id
+    assert not state.search(text)
+    assert state.galaxy_id == before
+    assert state.message.kind == "error"
+    assert "OpenNGC has no" in state.message.text
+
+
+def test_names_that_are_ids_come_first(tmp_path: Path) -> None:
+    names = ["ngc3073", "IC 1011", "field-M31-7"]
+    galaxies = small.galaxies(len(names))
+    renamed = [replace(one, id=name) for one, name in zip(galaxies, names, strict=True)]
+    SurveyWriter(tmp_path / "s", "Named", "local").append(renamed)
+    state = ExplorerState({"s": str(tmp_path / "s")})
+    state.open("s")
+    for text, galaxy_id in [("NGC 3073", "ngc3073"), ("IC 10", "IC 1011"), ("M31", "field-M31-7")]:
+        assert state.search(text)
+        assert state.galaxy_id == galaxy_id
+    assert state.message is None
+
+
+def test_names_without_their_library_or_list_are_messages(
+    state: ExplorerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_name.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("pyongc.ongc.DBPATH", "/nonexistent/ongc.db")
+        assert not state.search("NGC 3073")
+        assert "cannot be read" in state.message.text
+    monkeypatch.setitem(sys.modules, "pyongc.ongc", None)
+    with pytest.raises(GalamError, match="need the package pyongc"):
+        find_name("NGC 3073")
+
+
+def test_names_cost_nothing_before_the_first() -> None:
+    code = "import sys, galam_explorer.app.state; sys.exit('pyongc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_survey_without_positions(tmp_path: Path) -> None:
     small.make_survey(tmp_path / "s", n=8, positions=False)
     state = ExplorerState({"s": str(tmp_path / "s")})
     state.open("s")
-    assert not state.search("180 0")
-    assert "coordinates" in state.message.text
+    for text in ("180 0", "NGC 3073"):
+        assert not state.search(text)
+        assert "coordinates" in state.message.text
+        state.message = None
     assert not state.data.located.any()
 
 

@@ -17,6 +17,7 @@ from galam_explorer.app.colours import RESIDUALS
 from galam_explorer.app.data import SurveyData, open_survey_data
 from galam_explorer.app.first import first_galaxy
 from galam_explorer.app.models import ModelChoice
+from galam_explorer.app.names import catalogue_name, find_name
 from galam_explorer.app.position import parse_position
 from galam_explorer.app.views.registry import tab_titles
 from galam_explorer.config import PreprocessConfig
@@ -26,6 +27,12 @@ __all__ = ["TABS", "ExplorerState", "Message", "parse_position"]
 
 TABS = tab_titles()
 """Slug in the link to title on the page, from the registry of views."""
+_SAME_PLACE = 1 / 60
+"""A galaxy farther from a name's position than this is not the one that is meant, deg."""
+
+
+def _distance_text(distance: float) -> str:
+    return f"{distance:.2f}°" if distance >= 0.1 else f"{3600 * distance:.1f}″"
 
 
 class Message(NamedTuple):
@@ -142,7 +149,7 @@ class ExplorerState(ModelChoice):
             name = self.data.survey.name if self.data else "no survey"
             self.notify(
                 "error",
-                GalamError(f"no galaxy {galaxy_id!r}", name, "search by part of an id or position"),
+                GalamError(f"no galaxy {galaxy_id!r}", name, "search by id, name or position"),
             )
             return False
         self.galaxy_id = galaxy_id
@@ -181,28 +188,61 @@ class ExplorerState(ModelChoice):
         return self.step(int(self._random.integers(1, max(size, 2))))
 
     def search(self, text: str) -> bool:
-        """Choose by exact id, by part of an id, or by position (the nearest galaxy)."""
+        """Choose by id, part of one, name, or position (the nearest galaxy to these two)."""
         text = text.strip()
         if not text or self.data is None:
             return False
         if text in self.data.survey:
             return self.select(text)
+        if name := catalogue_name(text):
+            return self._search_name(name, text)
         if position := parse_position(text):
             return self._search_position(*position)
+        return self._search_part(text)
+
+    def _rows_with(self, text: str) -> list[int]:
+        """Rows whose ids begin with `text`; those that have it anywhere, if none does."""
         wanted = text.lower()
-        names = [str(one).lower() for one in self.data.ids]
-        found = [i for i, name in enumerate(names) if name.startswith(wanted)]
-        found = found or [i for i, name in enumerate(names) if wanted in name]
+        ids = [str(one).lower() for one in self.data.ids]
+        found = [i for i, one in enumerate(ids) if one.startswith(wanted)]
+        return found or [i for i, one in enumerate(ids) if wanted in one]
+
+    def _search_part(self, text: str, trouble: object = "") -> bool:
+        found = self._rows_with(text)
         if not found:
             self.notify(
                 "error",
-                f"Nothing found for {text!r}. Give an id, part of one, or a position such as "
-                "'146.714 -1.041' or '09:46:51.4 -01:02:28'.",
+                trouble
+                or f"Nothing found for {text!r}. Give an id, part of one, a name such as "
+                "'NGC 3073' or 'M 31', or a position such as '146.714 -1.041' or "
+                "'09:46:51.4 -01:02:28'.",
             )
             return False
         if len(found) > 1:
             self.notify("info", f"{len(found):,} ids match {text!r}; this is the first.")
         return self.select(str(self.data.ids[found[0]]))
+
+    def _search_name(self, name: str, text: str) -> bool:
+        ids = map(str, self.data.ids)
+        # An imported catalogue's names are its ids, spelled in its own way.
+        if same := next((one for one in ids if catalogue_name(one) == name), None):
+            return self.select(same)
+        try:
+            known = find_name(name)
+            galaxy_id, distance = self.data.nearest(known.ra, known.dec)
+        except GalamError as error:
+            return self._search_part(text, error)
+        far = _distance_text(distance)
+        if distance <= _SAME_PLACE:
+            self.notify("info", f"{galaxy_id} is nearest to {known.title}: {far} away.")
+        elif self._rows_with(text):
+            return self._search_part(text)
+        else:
+            self.notify(
+                "warning",
+                f"{known.title} is not in this survey. {galaxy_id} is nearest to it: {far} away.",
+            )
+        return self.select(galaxy_id)
 
     def _search_position(self, ra: float, dec: float) -> bool:
         try:
@@ -210,7 +250,7 @@ class ExplorerState(ModelChoice):
         except GalamError as error:
             self.notify("error", error)
             return False
-        far = f"{distance:.2f}°" if distance >= 0.1 else f"{3600 * distance:.1f}″"
+        far = _distance_text(distance)
         self.notify("info", f"{galaxy_id} is nearest to {ra:.5f} {dec:+.5f}: {far} away.")
         return self.select(galaxy_id)
 

@@ -151,7 +151,7 @@ def test_click_in_the_table(visit: Visit) -> None:
     visit.ring([])
 
 
-def test_search_by_id_and_position_and_nonsense(visit: Visit) -> None:
+def test_search_by_id_and_position_and_name_and_nonsense(visit: Visit) -> None:
     page = visit.page
     page.keyboard.press("/")
     page.keyboard.type("sim-000033")
@@ -164,6 +164,9 @@ def test_search_by_id_and_position_and_nonsense(visit: Visit) -> None:
     page.locator(".galam-search input").fill("180 30")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=is nearest to 180.00000")
+    page.locator(".galam-search input").fill("M31")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=M 31 (NGC 224) is not in this survey")
 
 
 @pytest.mark.parametrize(

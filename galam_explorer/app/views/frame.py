@@ -28,8 +28,8 @@ _HELP = """
 <div class="g"><table class="keys">
 <tr><td><kbd>j</kbd> <kbd>k</kbd></td><td>next and previous galaxy, in the table's order</td></tr>
 <tr><td><kbd>space</kbd></td><td>blink the mask on and off</td></tr>
-<tr><td><kbd>/</kbd></td><td>search: an id, part of one, or a position (146.714 −1.041, or
-09:46:51.4 −01:02:28, or J094651.4−010228)</td></tr>
+<tr><td><kbd>/</kbd></td><td>search: an id, part of one, a name (NGC 3073, IC 10, M 31), or a
+position (146.714 −1.041, or 09:46:51.4 −01:02:28, or J094651.4−010228)</td></tr>
 <tr><td><kbd>m</kbd> <kbd>n</kbd></td><td>mark the galaxy for review, and write a note on it;
 the queue is saved at once and exports as a table</td></tr>
 <tr><td><kbd>?</kbd></td><td>this help</td></tr></table>
@@ -59,7 +59,7 @@ class TopBar:
         self.state, self._bridge = state, bridge
         self._badge = html_pane(sizing_mode=None, align="center")
         self._search = pmui.TextInput(
-            placeholder="Search: id or position  ( / )", size="small", width=220, margin=0,
+            placeholder="Search: id, name, position ( / )", size="small", width=220, margin=0,
             css_classes=["galam-search"], variant="outlined", label="", sx=_ON_DARK,
         )  # fmt: skip
         self._search.param.watch(self._searched, "enter_pressed")
