@@ -63,7 +63,8 @@ def test_nobody_waits_longer_than_the_patience_or_for_what_has_not_begun(session
     third.then(got.append)
     assert session.arrived.wait(10)
     assert got == ["late"]
-    assert first.wait(10) and second.wait(10)
+    assert first.wait(10)
+    assert second.wait(10)
 
 
 def test_only_the_newest_of_a_kind_arrives(session: Session) -> None:
@@ -87,7 +88,8 @@ def test_a_session_that_has_gone_gets_nothing(session: Session) -> None:
     go.set()
     while not task.wait(5):
         time.sleep(0.001)
-    assert got == [] and not session.arrived.is_set()
+    assert got == []
+    assert not session.arrived.is_set()
 
 
 def test_errors_are_told_and_faults_of_ours_too(session: Session) -> None:
@@ -97,10 +99,12 @@ def test_errors_are_told_and_faults_of_ours_too(session: Session) -> None:
     compute(session, "file", refused, lambda _r: None)
     assert session.arrived.wait(10)
     kind, error = session.told.pop()
-    assert kind == "error" and "a.fits" in str(error)
+    assert kind == "error"
+    assert "a.fits" in str(error)
 
     session.arrived.clear()
     failed: list[GalamError] = []
     compute(session, "bug", lambda: {}["absent"], lambda _r: None, failed.append)
     assert session.arrived.wait(10)
-    assert isinstance(failed[0], GalamError) and "KeyError" in str(failed[0])
+    assert isinstance(failed[0], GalamError)
+    assert "KeyError" in str(failed[0])

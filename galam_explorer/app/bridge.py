@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import param
-from panel.custom import JSComponent
+
+from galam_explorer.app.markup import QuickComponent
 
 __all__ = ["Bridge"]
 
 
-class Bridge(JSComponent):
+class Bridge(QuickComponent):
     """An invisible component; `handlers` maps a message kind to what it does."""
 
     seq = param.Integer(default=0, doc="Raised when all views have the new data.")
     search = param.String(default="", doc="The query of the address bar.")
     latency = param.Number(default=0.0, doc="Milliseconds from the last action to paint.")
 
+    _own: ClassVar[frozenset[str]] = frozenset({"seq", "search", "latency"})
     _esm: ClassVar[str] = "\n".join(
         Path(__file__).with_name(name).read_text("utf-8") for name in ("painting.js", "bridge.js")
     )

@@ -79,7 +79,7 @@ class Dashboard:
         handlers["note"] = lambda _m: self.review.open()
         handlers["copied"] = lambda message: state.notify("success", message.get("text", "Copied"))
         handlers["failed"] = lambda message: state.notify("error", message.get("text", "Failed"))
-        self.bridge.param.watch(lambda e: state.param.update(latency_ms=e.new), "latency")
+        self.bridge.param.watch(self._painted, "latency")
         state.param.watch(lambda *_e: self._rebuild(), "data")
         state.param.watch(self._selected, "galaxy_id")
         state.param.watch(self._relink, list(self.state.linked))
@@ -115,6 +115,11 @@ class Dashboard:
             self.state.notify("error", text)
 
     # -- reactions -----------------------------------------------------------------
+
+    def _painted(self, event: Any) -> None:
+        self.state.latency_ms = event.new
+        if self.workspace is not None:
+            self.workspace.look_ahead()
 
     def _step(self, count: int) -> None:
         before = self.state.galaxy_id

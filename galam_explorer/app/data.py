@@ -73,10 +73,12 @@ class SurveyData:
     survey: Survey
     source: str
     statuses: dict[str, np.ndarray] = field(default_factory=dict)
+    _galaxies: Cache = field(default_factory=lambda: Cache(64))
     _images: Cache = field(default_factory=lambda: Cache(64))
     _thumbs: Cache = field(default_factory=lambda: Cache(4000))
     stages: Cache = field(default_factory=lambda: Cache(48))
     judged: Cache = field(default_factory=lambda: Cache(20_000))
+    judging: threading.Lock = field(default_factory=threading.Lock)
     populations: Cache = field(default_factory=lambda: Cache(2))
     _labels: Cache = field(default_factory=lambda: Cache(2))
 
@@ -189,6 +191,16 @@ class SurveyData:
         best = int(np.argmin(distance))
         return str(self.ids[rows[best]]), float(distance[best])
 
+    def galaxy(self, galaxy_id: str) -> Galaxy:
+        """A galaxy, read now or a little while ago.
+
+        Raises
+        ------
+        GalamError
+            If there is none of this id, or it cannot be read.
+        """
+        return self._galaxies.get(galaxy_id, lambda: self.survey[galaxy_id])
+
     def image(self, galaxy: Galaxy) -> np.ndarray:
         """Decoded cutout, uint8 (h, w, 3).
 
@@ -211,8 +223,13 @@ class SurveyData:
     def _thumbnail(self, galaxy_id: str, side: int) -> str:
         from PIL import Image
 
+        from galam_explorer.survey.images import decode_cutout
+
         try:
-            image = Image.fromarray(self.image(self.survey[galaxy_id]))
+            cutout = self.survey[galaxy_id].cutout
+            if cutout is None:
+                return ""
+            image = Image.fromarray(decode_cutout(cutout, galaxy_id, enough=2 * side))
         except GalamError:
             return ""
         image.thumbnail((2 * side, 2 * side))

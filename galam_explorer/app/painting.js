@@ -133,7 +133,28 @@ function lay_out_once() {
   }
 }
 
+// At each drawing Bokeh asks the style sheets for every colour of every axis, and the browser
+// must then first work out the styles of all that has just changed. What they say of a figure
+// stays while it is on the page.
+function remember_styles() {
+  let properties
+  try {
+    properties = globalThis.Bokeh?.require?.("core/visuals/visual").VisualProperties?.prototype
+  } catch { return }
+  if (!properties?._get_css_value || properties.calm) { return }
+  const ask = properties._get_css_value
+  properties._get_css_value = function (name) {
+    const known = this.known_styles ??= new Map()
+    if (known.has(name)) { return known.get(name) }
+    const found = ask.call(this, name)
+    if (this.obj.el?.isConnected) { known.set(name, found) }
+    return found
+  }
+  properties.calm = true
+}
+
 function improve() {
+  remember_styles()
   paint_in_pieces()
   lay_out_once()
 }

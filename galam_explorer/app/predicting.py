@@ -90,9 +90,12 @@ def judgement_of(data: SurveyData, galaxy: Galaxy, model: Any) -> Judgement:
     """The judgement, made now or before; for work that is off the page's thread already."""
     # As one block: some sixty small objects for each galaxy, made while many visitors are
     # there, would keep as many pages of memory from going back when they have left.
-    packed = data.judged.get(
-        _key(galaxy.id, model), lambda: pickle.dumps(_judge(data, galaxy, model))
-    )
+    key = _key(galaxy.id, model)
+    packed = data.judged.peek(key)
+    if packed is None:
+        # One at a time: whoever asks for what another thread is working out gets that.
+        with data.judging:
+            packed = data.judged.get(key, lambda: pickle.dumps(_judge(data, galaxy, model)))
     return pickle.loads(packed)
 
 

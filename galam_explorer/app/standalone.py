@@ -54,7 +54,7 @@ def chosen_galaxy(state: ExplorerState) -> Any:
     if state.data is None or not state.galaxy_id:
         return None
     try:
-        return state.data.survey[state.galaxy_id]
+        return state.data.galaxy(state.galaxy_id)
     except (GalamError, OSError) as error:
         state.notify("error", error)
         return None

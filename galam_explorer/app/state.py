@@ -159,11 +159,18 @@ class ExplorerState(ModelChoice):
         """Rows in the order of next and previous (the table's); None is the catalogue's."""
         self._order = None if rows is None else np.asarray(rows, dtype=int)
 
+    @property
+    def order(self) -> np.ndarray:
+        """Catalogue rows in the order of next and previous."""
+        if self._order is not None:
+            return self._order
+        return np.arange(0 if self.data is None else len(self.data))
+
     def step(self, count: int) -> bool:
         """Move `count` galaxies on in the table's order, round the end."""
         if self.data is None or not len(self.data):
             return False
-        order = np.arange(len(self.data)) if self._order is None else self._order
+        order = self.order
         if not len(order):
             self.notify("info", "No galaxy passes the table's filters: clear one of them.")
             return False

@@ -9,6 +9,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from galam_explorer.app.ahead import look_ahead, neighbours
 from galam_explorer.app.bridge import Bridge
 from galam_explorer.app.preload import preload
 from galam_explorer.app.standalone import chosen_galaxy
@@ -33,6 +34,8 @@ class Workspace:
         self.state, self.bridge = state, bridge
         self.specs = {spec.slug: spec for spec in registry.TABS}
         self.sky, self.table = SkyMap(state, bridge), GalaxyTable(state, bridge)
+        # Whoever points at a galaxy is likely to choose it.
+        self.sky.pointed = lambda galaxy_id: self._prepare([galaxy_id])
         self.tabs: dict[str, View] = {}
         self._placed: View | None = None
         # Only the headings: a view must have its data before it comes to the page,
@@ -219,6 +222,15 @@ class Workspace:
             took = 1000 * (time.perf_counter() - started)
             self.state.status = f"{self.state.galaxy_id}: {len(views)} views in {took:.0f} ms"
             self.bridge.done()
+
+    def look_ahead(self) -> None:
+        """The page rests: prepare the galaxies before and after the chosen one."""
+        self._prepare(neighbours(self.state))
+
+    def _prepare(self, galaxy_ids: list[str]) -> None:
+        table = self.table
+        pages = dict.fromkeys(one for galaxy_id in galaxy_ids for one in table.beside(galaxy_id))
+        look_ahead(self.state, galaxy_ids, lambda: table.prepare(pages))
 
 
 class _BrokenView(View):

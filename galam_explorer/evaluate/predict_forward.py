@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,6 +36,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 
 # Threads of a server would otherwise compete for the same few cores.
 _FORWARD = threading.Lock()
+_FEW = 8
+"""Up to so many galaxies, a second thread of torch waits more than it works: 10 times as
+long for one galaxy (measured) where the cores are busy with something else, a browser say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +99,23 @@ def run_networks(
     -------
     Raw
     """
-    with _FORWARD, torch.inference_mode():
+    with _FORWARD, _threads_for(len(inputs)), torch.inference_mode():
         outputs = _outputs(networks, config, inputs, device)
     return _collect(networks, outputs, scaling, len(inputs), keep_attention)
+
+
+@contextmanager
+def _threads_for(count: int) -> Iterator[None]:
+    """Let torch use one thread for a few galaxies, and as many as it is set to for more."""
+    before = torch.get_num_threads()
+    if count > _FEW or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 Found = dict[str, tuple[np.ndarray, Output]]

@@ -24,7 +24,7 @@ DRAFT_SIDE = 1024
 FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM")
 
 
-def decode_cutout(cutout: Cutout | bytes, where: str = "") -> np.ndarray:
+def decode_cutout(cutout: Cutout | bytes, where: str = "", enough: int = 0) -> np.ndarray:
     """Decode an image file to 8-bit RGB.
 
     Greyscale is repeated in three channels, transparency is laid on black, the
@@ -39,6 +39,9 @@ def decode_cutout(cutout: Cutout | bytes, where: str = "") -> np.ndarray:
         The encoded file (JPEG, PNG, GIF, TIFF, BMP, WebP or PPM).
     where : str
         Galaxy id or file name for the error message.
+    enough : int
+        For previews: a JPEG whose sides are at least twice as long is decoded at a half, a
+        quarter or an eighth of its size, px. 0 means all pixels.
 
     Returns
     -------
@@ -58,6 +61,8 @@ def decode_cutout(cutout: Cutout | bytes, where: str = "") -> np.ndarray:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
                 _check_size(image, where)
+                if enough:
+                    image.draft("RGB", (enough, enough))
                 image.load()
                 return _to_rgb(image)
     except GalamError:

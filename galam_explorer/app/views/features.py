@@ -67,7 +67,8 @@ class FeaturesView(View):
         shared = self._figures["features"].figure.x_range
         self._figures["residual"].figure.x_range = shared
         self._head = html_pane(styles={"min-width": "0"})
-        self._about = html_pane(styles={"min-width": "0"})
+        # On a line of its own where the row is short.
+        self._about = html_pane(styles={"min-width": "0", "flex": "1 1 280px"})
         self._card, self._no_residual, self._no_gradient, self._no_survey = (
             html_pane(styles=_COVER, sizing_mode="stretch_both") for _ in range(4)
         )
@@ -101,7 +102,11 @@ class FeaturesView(View):
         )  # fmt: skip
         lower = pn.Row(gradient, distribution, sizing_mode="stretch_width", styles=_LOWER)
         controls = bar(
-            self._target, self._number, self._about, self._all, styles={"padding-top": "6px"}
+            self._target,
+            self._number,
+            self._all,
+            self._about,
+            styles={"padding-top": "6px", "flex-wrap": "wrap", "row-gap": "2px"},
         )
         return pn.Column(
             bar(self._head, self._order, self.menu()), curves, controls, lower,
@@ -284,7 +289,7 @@ class FeaturesView(View):
 _NAMES = ("features", "residual", "gradient", "r2")
 _COVER = {"position": "absolute", "inset": "0", "z-index": "4", "pointer-events": "none"}
 _SHRINK = {"min-width": "0", "min-height": "0"}
-_TALL = {"min-width": "0", "min-height": "150px"}
+_TALL = {"min-width": "0", "min-height": "100px"}
 _LOW = {"min-width": "0", "flex": "0 0 auto", "height": "clamp(112px, 15vh, 140px)",
         "position": "relative"}  # fmt: skip
 _LOWER = {"gap": "14px", **_SHRINK, "flex": "0 0 auto", "height": "clamp(190px, 27vh, 270px)"}

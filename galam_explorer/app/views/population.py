@@ -55,7 +55,7 @@ class PopulationView(View):
         self._filling = False
         self._points: Points = {}
         with DRAWING:
-            blank = hv.Overlay([hv.Curve([])])
+            blank = hv.Overlay([hv.Curve([])]).opts(fig.plot_options("", "", toolbar=None))
             self._figures = {
                 place: LiveFigure(
                     blank, f"population-{place.replace(' ', '-')}", partial(self._connect, place)
@@ -67,12 +67,12 @@ class PopulationView(View):
 
     def _build(self) -> None:
         small = {"size": "small", "margin": 0}
-        self._model = pmui.Select(label="Model", options=[], width=150, **small)
+        self._model = pmui.Select(label="Model", options=[], **_share(170), **small)
         self._quantity = pmui.RadioButtonGroup(
             options=_QUANTITIES, value="log_age", color="primary", variant="outlined", **small
         )
-        self._against = pmui.Select(label="Against", options=[], width=140, **small)
-        self._set = pmui.Select(label="Galaxies", options=[], width=195, **small)
+        self._against = pmui.Select(label="Against", options=[], **_share(170), **small)
+        self._set = pmui.Select(label="Galaxies", options=[], **_share(240), **small)
         self._clip = pmui.Checkbox(label="published clip", value=False, **small)
         self._right = pmui.RadioButtonGroup(
             options=list(_RIGHT), value=_RIGHT[0], color="primary", variant="outlined", **small
@@ -83,7 +83,7 @@ class PopulationView(View):
         self._paint = icon_button(
             "palette", "Colour the sky map by this residual", lambda _e: self._colour_map()
         )
-        self._facts = html_pane(styles={"flex": "1 1 260px", "min-width": "0"})
+        self._facts = html_pane(styles={"flex": "0 0 auto", "padding": "4px 0"})
         self._worst = pmui.Button(
             label="Take the worst", icon="crisis_alert", on_click=lambda _e: self.take_worst(),
             variant="outlined", color="primary", **small,
@@ -91,8 +91,9 @@ class PopulationView(View):
         self._apart = html_pane(styles={"flex": "0 0 auto"})
         self._cover = html_pane(styles=_COVER, sizing_mode="stretch_both")
         self._busy = pmui.LinearProgress(
-            variant="indeterminate", visible=False, margin=0, sizing_mode="stretch_width"
-        )
+            variant="indeterminate", visible=False, margin=0, sizing_mode="stretch_width",
+            styles={"position": "absolute", "top": "0", "left": "0", "z-index": "5"},
+        )  # fmt: skip
         grid = [
             pn.Column(
                 self._figures[f"upper {side}"].pane, self._figures[f"lower {side}"].pane,
@@ -100,18 +101,10 @@ class PopulationView(View):
             )
             for side in ("left", "right")
         ]  # fmt: skip
-        title = html_pane('<div class="g"><h2>Population</h2></div>', width=86, sizing_mode=None)
         self._layout = pn.Column(
-            bar(
-                title,
-                self._model,
-                self._quantity,
-                self._against,
-                self._set,
-                self.menu(),
-                styles=_WRAP,
-            ),
-            bar(self._facts, self._paint, self._clip, self._right, self._worst, styles=_WRAP),
+            bar(self._model, self._quantity, self._against, self._set, self.menu()),
+            self._facts,
+            bar(self._right, self._worst, self._clip, self._paint, styles=_WRAP),
             self._apart,
             self._busy,
             pn.Row(*grid, sizing_mode="stretch_both", styles={**_SHRINK, "gap": "12px"}),
@@ -136,7 +129,9 @@ class PopulationView(View):
         if key != self._key:
             self._key, self._found = key, None
             self._busy.param.update(visible=True, variant="indeterminate")
-            self._say("Predicting the survey", "Once for each survey and model; then it is kept.")
+            self._say(
+                "Predicting the survey", "This takes a moment, once for each survey and model."
+            )
             data = state.data
             tell = Progress(state, lambda *far: self._progress(key, *far))
             compute(
@@ -149,7 +144,10 @@ class PopulationView(View):
     def _progress(self, key: tuple[Any, ...], done: int, total: int) -> None:
         if self._key == key and self._found is None:
             self._busy.param.update(variant="determinate", value=int(100 * done / max(total, 1)))
-            self._say("Predicting the survey", f"{done:,} of {total:,} galaxies; kept then.")
+            self._say(
+                "Predicting the survey",
+                f"{done:,} of {total:,} galaxies. This is kept for the next time.",
+            )
 
     def _came(self, found: Population) -> None:
         self._found = found
@@ -190,11 +188,11 @@ class PopulationView(View):
             bool(self._clip.value), self._right.value == _RIGHT[0],
         )  # fmt: skip
 
-    def _elements(self) -> dict[str, hv.Overlay]:
+    def _elements(self, words: bool = False) -> dict[str, hv.Overlay]:
         """The four figures; where their points are is kept."""
         state = self.state
         rows = np.array([state.data.survey.row(one) for one in state.cohort], int)
-        made, self._points = draw(self._found, self._choice(), rows, state.row, state.dark)
+        made, self._points = draw(self._found, self._choice(), rows, state.row, state.dark, words)
         return made
 
     def _draw(self) -> None:
@@ -296,7 +294,7 @@ class PopulationView(View):
 
     def element(self) -> hv.Layout:
         self._require()
-        return fig.layout(list(self._elements().values()), columns=2)
+        return fig.layout(list(self._elements(words=True).values()), columns=2)
 
     def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
         self._require()
@@ -312,5 +310,11 @@ class PopulationView(View):
 
 _SHRINK = {"min-height": "0", "min-width": "0"}
 _WRAP = {"flex-wrap": "wrap", "row-gap": "6px", "min-width": "0"}
-_COVER = {"position": "absolute", "top": "56px", "left": "14px", "z-index": "4",
-          "max-width": "calc(100% - 28px)", "max-height": "calc(100% - 64px)"}  # fmt: skip
+_COVER = {"position": "absolute", "inset": "0", "z-index": "4", "padding": "14px",
+          "box-sizing": "border-box", "background": "var(--paper)"}  # fmt: skip
+
+
+def _share(most: int) -> dict[str, Any]:
+    """A select that takes its share of the row, up to so many px."""
+    styles = {"flex": "1 1 90px", "min-width": "0", "max-width": f"{most}px"}
+    return {"sizing_mode": "stretch_width", "styles": styles}

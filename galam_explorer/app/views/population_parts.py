@@ -75,7 +75,12 @@ class Choice:
 
 
 def draw(
-    found: Population, choice: Choice, cohort: np.ndarray, current: int | None, dark: bool
+    found: Population,
+    choice: Choice,
+    cohort: np.ndarray,
+    current: int | None,
+    dark: bool,
+    words: bool = False,
 ) -> tuple[dict[str, hv.Overlay], Points]:
     """The four figures by place, and where the galaxies are in those that have them.
 
@@ -83,6 +88,8 @@ def draw(
     ----------
     cohort, current : ndarray of int, int or None
         Rows to ring.
+    words : bool
+        For pictures that stand alone: the scatter is written into the first of them.
     """
     quantity = choice.quantity
     reference, predicted = choice.values(found)
@@ -90,7 +97,7 @@ def draw(
     marked = {"cohort": cohort, "current": current, "dark": dark}
     same = {"against": REFERENCES[choice.against], "clipped": choice.clipped, **marked}
     made = {
-        "upper left": fig.comparison_figure(reference, predicted, quantity, **same),
+        "upper left": fig.comparison_figure(reference, predicted, quantity, words=words, **same),
         "lower left": fig.residual_figure(reference, predicted, quantity, **same),
     }
     points = {"upper left": (reference, predicted), "lower left": (reference, residual)}
@@ -146,11 +153,11 @@ def facts_html(found: Population, choice: Choice) -> str:
         f'<span style="white-space:nowrap"><abbr title="{escape(DEFINITIONS[name][1])}">{title}'
         f"</abbr> <b>{metrics[name]:.3f}</b></span>"
         for name, title in (("rmse", "RMSE"), ("sd", "SD"), ("nmad", "NMAD"), ("bias", "bias"),
-                            ("r2", "R²"), ("legacy_sd", "SD after the published clip"))
+                            ("r2", "R²"), ("legacy_sd", "SD clipped as published"))
     ]  # fmt: skip
     return (
         f'<div class="g" data-view="population" data-n="{metrics["n"]}">{metrics["n"]:,} galaxies'
-        f" · {' · '.join(parts)} <span class='soft'>dex</span></div>"
+        f" · {' · '.join(parts)} <span class='soft'>dex</span>{_SMALLER}</div>"
     )
 
 
@@ -227,9 +234,10 @@ _NO_REASON = ("ra", "dec", "true_isophote_theta", "true_z", "true_log_age_total"
 _CLEAR = 0.01
 _MOST = 3
 _HOW = (
-    "Choose galaxies with the lasso or the box of a figure, or take the worst: the map and the "
-    "table follow, and what sets them apart stands here."
+    "Draw a lasso or a box round some galaxies, or take the worst: here stands what sets them "
+    "apart."
 )
+_SMALLER = "<style>@media (max-width: 1300px) { .g { font-size: 12px } }</style>"
 _CAUTION = (
     "The properties in which they differ most from the others that are shown, whose medians are "
     "in brackets (Mann-Whitney test, p < 0.01 after correction for the number of properties). "

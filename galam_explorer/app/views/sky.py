@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import holoviews as hv
@@ -47,6 +48,9 @@ class SkyMap(View):
         self._live: LiveFigure | None = None
         self._shaded: tuple[float, ...] = ()
         self._shader: fig.Shader | None = None
+        self._pointed: int | None = None
+        self.pointed: Callable[[str], None] = lambda _galaxy_id: None
+        """Called with the id of a galaxy that the pointer has come upon."""
         self._card = html_pane(width=1, height=1, sizing_mode="fixed", styles=_OVER)
         self.colours = SkyColours(state, self._coloured)
         self._controls = SkyControls(state, self.menu())
@@ -252,6 +256,9 @@ class SkyMap(View):
             if self._card.object:
                 self._card.object = ""
             return
+        if row != self._pointed:
+            self._pointed = row
+            self.pointed(str(self.state.data.ids[row]))
         place = float(new["sx"][0]), float(new["sy"][0])
         self._card.object = hover_card(self.state.data, row, *place, self._said(row))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ _NONE = (
     "stroke-dasharray='3'/%3E%3C/svg%3E"
 )
 """Where there is no image: an empty frame."""
+_THUMB = 18
+"""Side of a thumbnail on the page, px."""
 _NUMBERS = ("z", "sn_r", "petro_mag_r", "true_log_age", "true_m_h", "ra", "dec")
 
 
@@ -60,7 +63,7 @@ class GalaxyTable(View):
         self._full = self._frame()
         self._widget = _PagedTable(
             self._full,
-            thumbnail=lambda one: state.data.thumbnail(one, 18),
+            thumbnail=lambda one: state.data.thumbnail(one, _THUMB),
             pagination="remote",
             page_size=8,
             show_index=False,
@@ -150,20 +153,33 @@ class GalaxyTable(View):
     # -- selection -------------------------------------------------------------------
 
     def show(self, galaxy: Galaxy | None) -> None:
-        wanted = self.state.galaxy_id
-        index = self._widget.value.index[self._widget.value["id"] == wanted]
-        if not len(index):
+        row, value = self.state.row, self._widget.value
+        if row is None or row not in value.index:
             self._widget.selection = []
             return
-        ordered = self._widget.ordered().index
-        place = np.flatnonzero(ordered == index[0])
-        position = int(self._widget.value.index.get_loc(index[0]))
+        place = np.flatnonzero(self.state.order == row)
+        position = int(value.index.get_loc(row))
         if len(place):
             page = int(place[0]) // self._widget.page_size + 1
             if page != self._widget.page:
                 self._widget.page = page
         if self._widget.selection != [position]:
             self._widget.selection = [position]
+
+    def beside(self, galaxy_id: str) -> list[str]:
+        """Ids on the page of the table that a galaxy is on; empty if none is."""
+        order, data = self.state.order, self.state.data
+        place = np.flatnonzero(order == data.survey.row(galaxy_id))
+        if not len(place):
+            return []
+        size = self._widget.page_size
+        first = int(place[0]) // size * size
+        return [str(data.ids[row]) for row in order[first : first + size]]
+
+    def prepare(self, galaxy_ids: Iterable[str]) -> None:
+        """Make the thumbnails of galaxies; for background work."""
+        for one in galaxy_ids:
+            self.state.data.thumbnail(one, _THUMB)
 
     def reveal(self) -> None:
         """Say page and selection again: a table that is being built forgets its page."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -22,13 +23,30 @@ _NAMES = {"log_age": "age", "m_h": "[M/H]"}
 
 
 def table_html(frame: pd.DataFrame) -> str:
-    """A table as markup; floats with four decimals."""
+    """A table as markup; floats with four decimals.
+
+    Columns of age and of [M/H] come below each other, as tables of their own: side by side
+    they are wider than the page.
+    """
+    parts = {word: [n for n in frame if n.startswith(f"{word} ")] for word in _NAMES.values()}
+    if not all(parts.values()):
+        return _STYLE + _one_table(frame)
+    first = [name for name in frame if not any(name in names for names in parts.values())]
+    made = []
+    for word, names in parts.items():
+        titles = {"row": word, **{name: name.removeprefix(f"{word} ") for name in names}}
+        made.append(_one_table(frame[[*first, *names]].rename(columns=titles)))
+    return _STYLE + "".join(made)
+
+
+def _one_table(frame: pd.DataFrame) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in frame.columns)
     lines = []
     for row in frame.itertuples(index=False, name=None):
         cells = "".join(f"<td>{_text(value)}</td>" for value in row)
-        lines.append(f"<tr>{cells}</tr>")
-    return f"{_STYLE}<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        # A line without a name goes with the one above.
+        lines.append(f"<tr{' class=more' if row[0] == '' else ''}>{cells}</tr>")
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
 def _text(value: Any) -> str:
@@ -37,7 +55,9 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         # So that a column's points stand below each other; what is tiny keeps its digits.
         return f"{value:.4f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.2g}"
-    return escape(value)
+    # Where a cell must be broken: before an interval, and inside the longest name.
+    text = re.sub(r"(\[[^]]*\d\])", r"<span>\1</span>", escape(value))
+    return text.replace("GalAMwith", "GalAM<wbr>with")
 
 
 def _interval(one: dict[str, Any], name: str, sign: str = "") -> str:
@@ -67,7 +87,13 @@ class TablesView(View):
         self._table = html_pane(sizing_mode="stretch_both", styles={"overflow": "auto"})
         title = html_pane('<div class="g"><h2>Tables</h2></div>', width=60, sizing_mode=None)
         self._layout = pn.Column(
-            bar(title, self._which, self._against, pn.Spacer(), self.menu()),
+            bar(
+                title,
+                self._which,
+                self._against,
+                pn.Spacer(sizing_mode="stretch_width"),
+                self.menu(),
+            ),
             self._about,
             self._table,
             sizing_mode="stretch_both",
@@ -180,11 +206,14 @@ def _difference_row(one: dict[str, Any]) -> dict[str, Any]:
 
 
 _STYLE = """<style>
-table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }
-th, td { border-bottom: 1px solid var(--line); padding: 4px 8px; text-align: right;
-  white-space: nowrap; background: var(--paper) }
-th { position: sticky; top: 0; z-index: 1; color: var(--soft); font-weight: 600;
-  white-space: normal; vertical-align: bottom; line-height: 1.2 }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; padding-left: 2px }
-th:first-child { z-index: 2 }
+table { border-collapse: separate; border-spacing: 0; font-size: 13px; margin-bottom: 14px;
+  font-variant-numeric: tabular-nums }
+th, td { padding: 4px 8px; text-align: right; vertical-align: top }
+td { border-top: 1px solid var(--line) }
+.more td { border-top: none; padding-top: 0 }
+td span { white-space: nowrap }
+th { color: var(--soft); font-weight: 600; vertical-align: bottom; line-height: 1.2 }
+th:first-child, td:first-child { text-align: left; padding-left: 2px }
+th:first-child { color: var(--ink) }
+@media (max-width: 1300px) { table { font-size: 12px } th, td { padding: 3px 5px } }
 </style>"""

@@ -50,7 +50,7 @@ def facts_html(run: RunView) -> str:
             f"{mine[-1].get('lr', float('nan')):.1e}", f"{took:.0f} s",
         ]  # fmt: skip
         rows.append("<tr>" + "".join(f"<td>{escape(one)}</td>" for one in cells) + "</tr>")
-    heads = ("stage", "epochs", "best", "its validation loss", "it says", "rate", "time")
+    heads = ("stage", "epochs", "best", "validation loss", "validation", "last rate", "time")
     header = "".join(f"<th style='text-align:left;padding-right:14px'>{one}</th>" for one in heads)
     return (
         '<div class="g" style="font-size:12px"><table class="runs" style="width:100%">'
