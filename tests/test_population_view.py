@@ -245,7 +245,7 @@ def test_the_papers_tables_and_ours(source: tuple[str, Any]) -> None:
     view = TablesView.from_survey(source[0], model=source[1])
     view.show(None)
     text = view._table.object
-    for number in ("0.0227", "ours, 3 seeds", "not run", "0.1400 [0.1300, 0.1500]"):
+    for number in ("0.0227", "ours, 3 seeds", "not run", "0.1400 <span>[0.1300, 0.1500]</span>"):
         assert number in text
     for which in view._which.options:
         view._which.value = which

@@ -120,7 +120,7 @@ def features_figure(
     layers.append(hv.VLines(line["x"]).opts(color=style.current, line_width=1.5))
     return hv.Overlay(layers).opts(
         hv.opts.Overlay(
-            **axis_options(axes, "feature (0 to 1)", 150),
+            **axis_options(axes, "feature (0 to 1)", 100),
             ylim=(-0.03, 1.12),
             xlabel="",
             legend_position="top_right",

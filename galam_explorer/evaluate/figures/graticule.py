@@ -14,6 +14,8 @@ from galam_explorer.evaluate.figures.style import Style, style_for
 
 __all__ = ["SkyView", "decoration"]
 
+_RA_DEC = -22.0
+"""Declination at which an all-sky map names its meridians."""
 _STEPS = (30.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 
 
@@ -80,7 +82,8 @@ def _lines(view: SkyView) -> tuple[list[np.ndarray], list[tuple[float, float, st
         ras = np.arange(0.0, 360.0, 30.0)
         decs = np.arange(-60.0, 61.0, 30.0)
         span, dec_span = np.linspace(edge - 359.99, edge - 0.01, 181), np.linspace(-90, 90, 91)
-        marks = [(r, 0.0, f"{r:.0f}°") for r in ras if abs((r - edge + 180) % 360 - 180) > 20]
+        # Not at the equator, where the stripes of many surveys lie.
+        marks = [(r, _RA_DEC, f"{r:.0f}°") for r in ras if abs((r - edge + 180) % 360 - 180) > 20]
         marks += [(edge - 0.01, d, f"{d:+.0f}°") for d in decs if d]
     else:
         step = next((s for s in _STEPS if s <= view.radius * 0.7), _STEPS[-1])
@@ -113,9 +116,23 @@ def _grid(view: SkyView, style: Style) -> list[hv.Element]:
         hv.Path(lines).opts(color=style.grid, line_width=0.7),
         hv.Path(plane).opts(color=style.plane, line_width=1.6, line_dash="dashed"),
         hv.Labels(labels, ["x", "y"], "text").opts(
-            text_color=style.muted, text_font_size="10px", text_align="center", yoffset=0.0
+            text_color=style.muted,
+            text_font_size="10px",
+            text_align="center",
+            yoffset=0.0,
+            hooks=[_above(style.sky)],
         ),
     ]
+
+
+def _above(background: str) -> Any:
+    """A HoloViews hook: the letters can be read where galaxies lie, too."""
+
+    def hook(plot: Any, _element: hv.Element) -> None:
+        plot.handles["glyph_renderer"].level = "annotation"
+        plot.handles["glyph"].update(background_fill_color=background, background_fill_alpha=0.7)
+
+    return hook
 
 
 def _unbroken(track: np.ndarray, jump: float) -> list[np.ndarray]:

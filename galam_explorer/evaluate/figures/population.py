@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import holoviews as hv
@@ -30,6 +30,7 @@ QUANTITIES = {"log_age": "log age (log yr)", "m_h": "[M/H] (dex)"}
 _RESIDUALS = {"log_age": "Δ log age (dex)", "m_h": "Δ [M/H] (dex)"}
 
 _POINTS = "x", "y"
+_SN_TICKS = [1, 2, 5, 10, 20, 50, 100, 200]
 
 
 def plot_options(xlabel: str, ylabel: str, **more: Any) -> hv.Options:
@@ -39,7 +40,7 @@ def plot_options(xlabel: str, ylabel: str, **more: Any) -> hv.Options:
         ylabel=ylabel,
         **{
             "responsive": True,
-            "min_height": 140,
+            "min_height": 110,
             "min_width": 140,
             "show_grid": True,
             "show_legend": False,
@@ -116,7 +117,17 @@ def note(x: float, y: float, text: str, style: Style, align: str = "left") -> hv
         text_baseline="top",
         xoffset=0,
         yoffset=0,
+        hooks=[_on_plate(style.background)],
     )
+
+
+def _on_plate(background: str) -> Callable[[Any, Any], None]:
+    """A HoloViews hook: letters can be read where points lie below them."""
+
+    def hook(plot: Any, _element: hv.Element) -> None:
+        plot.handles["glyph"].update(background_fill_color=background, background_fill_alpha=0.75)
+
+    return hook
 
 
 def scatter_text(reference: np.ndarray, predicted: np.ndarray, clipped: bool) -> str:
@@ -153,6 +164,7 @@ def comparison_figure(
     cohort: Sequence[int] | np.ndarray = (),
     current: int | None = None,
     title: str = "",
+    words: bool = True,
     dark: bool = False,
 ) -> hv.Overlay:
     """Predicted against reference, the upper panels of the paper's Figs. 12, 14 and 15.
@@ -168,6 +180,9 @@ def comparison_figure(
         Leave out what the published evaluation clips.
     cohort, current : sequence of int, int
         Rows to ring.
+    words : bool
+        Write bias and scatter into the figure, and name its horizontal axis. A page that says
+        them above, and has the residuals with the same axis below, needs no words.
 
     Returns
     -------
@@ -177,6 +192,7 @@ def comparison_figure(
     style, name = style_for(dark), QUANTITIES[quantity]
     x, y = _shown(reference, predicted, clipped)
     low, high = limits_of(x, y)
+    said = (np.asarray(reference, float), np.asarray(predicted, float), clipped)
     return hv.Overlay(
         [
             hv.Curve(([low, high], [low, high])).opts(
@@ -187,14 +203,14 @@ def comparison_figure(
             note(
                 low + 0.02 * (high - low),
                 high - 0.02 * (high - low),
-                scatter_text(np.asarray(reference, float), np.asarray(predicted, float), clipped),
+                scatter_text(*said) if words else "",
                 style,
             ),
         ]
     ).opts(
         plot_options(
-            f"{against}: {name}", f"predicted {name}", xlim=(low, high), ylim=(low, high),
-            title=title,
+            f"{against}: {name}" if words else "", f"predicted {name}", xlim=(low, high),
+            ylim=(low, high), title=title,
         )
     )  # fmt: skip
 
@@ -254,7 +270,9 @@ def residual_sn_figure(
     known = x[np.isfinite(x)]
     xlim = (0.9 * known.min(), 1.1 * known.max()) if len(known) else (1.0, 100.0)
     y = np.asarray(residual, float)
-    return _about_zero(x, y, xlim, "S/N in r", quantity, cohort, current, dark, logx=True)
+    return _about_zero(
+        x, y, xlim, "S/N in r", quantity, cohort, current, dark, logx=True, xticks=_SN_TICKS
+    )
 
 
 def _about_zero(

@@ -7,9 +7,10 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
+from bokeh.models import AdaptiveTicker
 
 from galam_explorer.evaluate.figures.population import limits_of, plot_options
-from galam_explorer.evaluate.figures.style import style_for
+from galam_explorer.evaluate.figures.style import style_for, toolbox
 
 __all__ = ["curves_axes", "curves_figure", "curves_sources", "stage_measure"]
 
@@ -52,6 +53,13 @@ def curves_sources(
     loss = _columns(metrics, stage, "val_loss")["val_loss"]
     row = [int(np.nanargmin(loss))] if np.isfinite(loss).any() else []
     return [*layers, {key: values[row] for key, values in layers[3].items()}]
+
+
+def _whole(plot: Any, _element: hv.Element) -> None:
+    """A HoloViews hook: there are no halves of an epoch."""
+    ticker = AdaptiveTicker(mantissas=[1, 2, 5], min_interval=1, num_minor_ticks=0)
+    plot.state.xaxis.ticker = ticker
+    plot.state.xgrid.ticker = ticker
 
 
 def curves_axes(sources: Sequence[Mapping[str, np.ndarray]], epochs: int = 0) -> dict[str, Any]:
@@ -104,5 +112,11 @@ def curves_figure(
     )
     label = "loss" if measure == "loss" else stage_measure(stage)[1]
     return hv.Overlay(layers).opts(
-        plot_options("epoch", label, xlim=axes["xlim"], ylim=axes["ylim"])
+        plot_options(
+            "epoch",
+            label,
+            xlim=axes["xlim"],
+            ylim=axes["ylim"],
+            hooks=[toolbox("pan", "wheel", "box_zoom", "reset", drag="box_zoom"), _whole],
+        )
     )

@@ -187,9 +187,13 @@ def toolbox(*names: str, drag: str = "", scroll: str = "") -> Callable[[Any, Any
         figure.toolbar.active_drag = made.get(drag)
         figure.toolbar.active_scroll = made.get(scroll)
         figure.toolbar.active_tap = None
-        figure.toolbar.logo = None
+        # Bokeh's own separators are white in the dark.
+        figure.toolbar.update(logo=None, stylesheets=[_SEPARATORS])
 
     return hook
+
+
+_SEPARATORS = ".bk-divider { background-color: var(--line, #c3cad4); }"
 
 
 _FIT = """
