@@ -74,7 +74,7 @@ class FitControls(pn.viewable.Viewer):
         self._saved: dict[str, LabelConfig] = {}
         self._fields = self._make_fields()
         self._labels = pmui.Select(
-            label="Labels", options={"live fit": LIVE}, value=LIVE, width=138, **_SMALL,
+            label="Labels", options={"live fit": LIVE}, value=LIVE, **_share(138, 106),
             description="Saved labels of the survey, or a fit with the parameters beside",
         )  # fmt: skip
         self._labels.param.watch(self._chose_labels, "value")
@@ -102,18 +102,25 @@ class FitControls(pn.viewable.Viewer):
             "emission": ["mask", "fit", "none"],
             "draws": list(_DRAWS),
         }
-        widths = {"engine": 104, "templates": 122, "emission": 86, "draws": 78}
+        widths = {
+            "engine": (104, 84),
+            "templates": (122, 96),
+            "emission": (86, 86),
+            "draws": (78, 72),
+        }
         fields: dict[str, Any] = {}
         for name in ("engine", "templates", "mdegree", "degree", "emission", "draws"):
-            common = {"label": name, "description": _ABOUT[name], **_SMALL}
+            common = {
+                "label": name,
+                "description": _ABOUT[name],
+                **_share(*widths.get(name, (88, 78))),
+            }
             value = getattr(START, name)
             if name in options:
-                fields[name] = pmui.Select(
-                    options=options[name], value=value, width=widths[name], **common
-                )
+                fields[name] = pmui.Select(options=options[name], value=value, **common)
             else:
                 low = 0 if name == "mdegree" else -1
-                fields[name] = pmui.IntInput(start=low, end=40, value=value, width=88, **common)
+                fields[name] = pmui.IntInput(start=low, end=40, value=value, **common)
             fields[name].param.watch(lambda e, name=name: self._set(name, e.new), "value")
         return fields
 
@@ -188,9 +195,30 @@ class FitControls(pn.viewable.Viewer):
         self._changed()
 
 
-_SMALL = {"size": "small", "margin": 0, "variant": "outlined"}
+_NARROW = "@media (max-width: 1300px)"
+
+
+def _share(width: int, share: int) -> dict[str, Any]:
+    """Looks of a field, as wide as it should be or its share of less: all stay in one row."""
+    tight = {"paddingLeft": "8px !important", "paddingRight": "20px !important"}
+    return {
+        "size": "small",
+        "margin": 0,
+        "variant": "outlined",
+        "sizing_mode": "stretch_width",
+        "styles": {"flex": f"{share} 1 0", "min-width": "0", "max-width": f"{width}px"},
+        "sx": {
+            "& .MuiInputBase-input": {_NARROW: {"fontSize": "12px", **tight}},
+            "& .MuiSelect-icon": {_NARROW: {"right": "0"}},
+            # A number can be typed, and needs the room of plus and minus.
+            "& .MuiInputBase-root .MuiIconButton-root": {_NARROW: {"display": "none"}},
+        },
+    }
+
+
 _WRAP = """
 :host { display: flex !important; flex-direction: row !important; flex-wrap: wrap !important;
   gap: 10px 8px; align-items: center; padding: 10px 0 2px; flex: 0 0 auto !important;
   min-width: 0 !important; }
+@media (max-width: 1300px) { :host { flex-wrap: nowrap !important; gap: 4px; } }
 """

@@ -67,12 +67,12 @@ class PopulationView(View):
 
     def _build(self) -> None:
         small = {"size": "small", "margin": 0}
-        self._model = pmui.Select(label="Model", options=[], **_share(170), **small)
+        self._model = pmui.Select(label="Model", options=[], **_share(105), **small)
         self._quantity = pmui.RadioButtonGroup(
             options=_QUANTITIES, value="log_age", color="primary", variant="outlined", **small
         )
-        self._against = pmui.Select(label="Against", options=[], **_share(170), **small)
-        self._set = pmui.Select(label="Galaxies", options=[], **_share(240), **small)
+        self._against = pmui.Select(label="Against", options=[], **_share(130), **small)
+        self._set = pmui.Select(label="Galaxies", options=[], **_share(135), **small)
         self._clip = pmui.Checkbox(label="published clip", value=False, **small)
         self._right = pmui.RadioButtonGroup(
             options=list(_RIGHT), value=_RIGHT[0], color="primary", variant="outlined", **small
@@ -314,7 +314,13 @@ _COVER = {"position": "absolute", "inset": "0", "z-index": "4", "padding": "14px
           "box-sizing": "border-box", "background": "var(--paper)"}  # fmt: skip
 
 
-def _share(most: int) -> dict[str, Any]:
-    """A select that takes its share of the row, up to so many px."""
-    styles = {"flex": "1 1 90px", "min-width": "0", "max-width": f"{most}px"}
-    return {"sizing_mode": "stretch_width", "styles": styles}
+def _share(width: int) -> dict[str, Any]:
+    """A select of about this many px that takes its share of the row."""
+    styles = {"flex": f"{width} 1 0", "min-width": "0", "max-width": f"{1.8 * width:.0f}px"}
+    small = {
+        "fontSize": "12px",
+        "paddingLeft": "10px !important",
+        "paddingRight": "24px !important",
+    }
+    narrow = {"& .MuiInputBase-input": {"@media (max-width: 1300px)": small}}
+    return {"sizing_mode": "stretch_width", "styles": styles, "sx": narrow}

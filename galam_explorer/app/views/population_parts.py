@@ -171,7 +171,7 @@ def apart_html(found: Population, choice: Choice, catalog: pd.DataFrame, rows: n
     chosen &= shown
     others = shown & ~chosen
     if not chosen.any() or not others.any():
-        return f'<div class="g soft" data-apart="0">{_HOW}</div>'
+        return f'<div class="g soft" data-apart="0">{_HOW}{_SMALLER}</div>'
     known = _properties(found, choice, catalog)
     middle, usual = (np.median(np.abs(residual[side])) for side in (chosen, others))
     # What makes galaxies look too old need not be what makes others look too young.
@@ -182,7 +182,7 @@ def apart_html(found: Population, choice: Choice, catalog: pd.DataFrame, rows: n
     return (
         f'<div class="g" data-apart="{int(chosen.sum())}"><b>{chosen.sum():,} chosen</b>, median '
         f"|Δ| <b>{middle:.2f}</b> dex <span class='soft'>(others {usual:.2f})</span>; "
-        f'<abbr title="{escape(_CAUTION)}">what sets them apart</abbr>:{sides}</div>'
+        f'<abbr title="{escape(_CAUTION)}">what sets them apart</abbr>:{sides}{_SMALLER}</div>'
     )
 
 
@@ -233,10 +233,7 @@ _NO_REASON = ("ra", "dec", "true_isophote_theta", "true_z", "true_log_age_total"
 """What has no meaning here, or says another column again."""
 _CLEAR = 0.01
 _MOST = 3
-_HOW = (
-    "Draw a lasso or a box round some galaxies, or take the worst: here stands what sets them "
-    "apart."
-)
+_HOW = "Draw a lasso or box round galaxies, or take the worst: here stands what sets them apart."
 _SMALLER = "<style>@media (max-width: 1300px) { .g { font-size: 12px } }</style>"
 _CAUTION = (
     "The properties in which they differ most from the others that are shown, whose medians are "

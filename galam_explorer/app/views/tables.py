@@ -210,6 +210,7 @@ table { border-collapse: separate; border-spacing: 0; font-size: 13px; margin-bo
   font-variant-numeric: tabular-nums }
 th, td { padding: 4px 8px; text-align: right; vertical-align: top }
 td { border-top: 1px solid var(--line) }
+td:nth-child(2) { white-space: nowrap }
 .more td { border-top: none; padding-top: 0 }
 td span { white-space: nowrap }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; line-height: 1.2 }

@@ -24,10 +24,7 @@ __all__ = [
     "whatif_code",
 ]
 
-_NOTHING = (
-    "Nothing is changed. Move a slider: spectrum, image and predictions follow. Added noise is "
-    "simulated, and nothing can be made better than it was observed."
-)
+_NOTHING = "Nothing is changed. Move a slider, and all follows. Nothing gets better than observed."
 _MASKS = {"crop": "mask off (same crop)", "whole": "mask off (whole cutout)"}
 
 
@@ -111,7 +108,7 @@ def captions(before: Outcome | None, after: Outcome | None) -> dict[str, str]:
     """Headings of spectrum and images."""
     if before is None or after is None:
         return {"spectrum": "", "before": "", "after": ""}
-    spectrum = f"S/N {before.sn_r:.1f}" if np.isfinite(before.sn_r) else ""
+    spectrum = f"10⁻¹⁷ cgs, S/N {before.sn_r:.1f}" if np.isfinite(before.sn_r) else ""
     if after.what.sn is not None:
         spectrum += f"; orange: with simulated noise, {after.sn_r:.1f}"
     images = []
@@ -134,7 +131,7 @@ def captions(before: Outcome | None, after: Outcome | None) -> dict[str, str]:
 
 def legend_html(against: Mapping[str, Against]) -> str:
     """What marks and lines of the predictions mean."""
-    text = "faint: as it is; thick 68 %, thin 90 %; hollow: outside the domain"
+    text = "circle: as it is; square: altered (hollow: outside domain); bars 68, 90 %"
     one = against.get("log_age", Against())
     if np.isfinite(one.truth):
         text += "; dashed: truth"

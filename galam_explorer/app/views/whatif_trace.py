@@ -272,7 +272,8 @@ class TracePanel(pn.viewable.Viewer):
         self._note.object = self._words(cloud, against)
 
     def _words(self, cloud: Any, against: Against) -> str:
-        marks = "circle: start, square: end"
+        marks = f"Δ from the {against.name}; " if against.name else ""
+        marks += "circle: start, square: end"
         if self.swept is not None:
             marks += ", diamond: now"
             marks += "; dots: other noise" if self.knob == "sn" else ""

@@ -29,6 +29,11 @@ _HEIGHT = 136
 _MOST = 12
 _ID_WIDTH = 196
 _DROP_HERE = {"border": "1.5px dashed var(--soft)", "border-radius": "8px"}
+_PLAIN = """
+.filepond--root, .filepond--drop-label { background: transparent !important;
+  box-shadow: none !important; }
+"""
+"""The dropper's own ground and shadow would lie over the border."""
 
 
 class FilesForm:
@@ -46,7 +51,7 @@ class FilesForm:
         self.dropper = Dropper(
             multiple=True, max_files=2, max_file_size=f"{MAX_UPLOAD_MB}MB", chunk_size=4_000_000,
             max_bytes=MAX_UPLOAD_MB * 2**20, height=_HEIGHT, sizing_mode="stretch_width", margin=0,
-            previews=[], styles=_DROP_HERE,
+            previews=[], styles=_DROP_HERE, stylesheets=[_PLAIN],
         )  # fmt: skip
         self.dropper.param.watch(self._arrived, ["value", "coming", "refused"])
         self.scale = pmui.FloatInput(

@@ -120,7 +120,7 @@ def spectrum_pair_figure(
         hv.opts.Overlay(
             **axes,
             xlabel="Observed vacuum wavelength (Å)",
-            ylabel="Fλ\n10⁻¹⁷ cgs",
+            ylabel="Fλ",
             responsive=True,
             min_height=90,
             min_width=140,

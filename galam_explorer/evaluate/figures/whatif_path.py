@@ -206,10 +206,10 @@ def path_figure(
     elements = _elements(path, quantity, chosen, against, now, dark)
     axes = _axes(path, quantity, against, used)
     short = "age" if quantity == "log_age" else "[M/H]"
-    ylabel = f"Δ {short} (dex)\nfrom {against.name.removeprefix('simulated ')}"
+    ylabel = f"Δ {short} (dex)"
     return hv.Overlay([*below, *elements]).opts(
         plot_options(
-            axes.pop("xlabel"), ylabel if against.name else f"predicted\n{QUANTITIES[quantity]}",
+            axes.pop("xlabel"), ylabel if against.name else QUANTITIES[quantity],
             **axes, logx=True, xticks=_TICKS, yticks=5, toolbar="right", min_height=90,
             show_legend=legend, legend_position="top", legend_cols=5,
             hooks=[toolbox("pan", "wheel", "box_zoom", "reset", drag="box_zoom"), tight],
