@@ -15,6 +15,8 @@ _COMPONENTS: dict[str, Any] = {
     },
     # Else plus and minus of number fields are dark grey on the dark page.
     "MuiInputBase": {"styleOverrides": {"root": {"& .MuiIconButton-root": {"color": "inherit"}}}},
+    # ... and so is the cross that closes a dialog.
+    "MuiDialog": {"styleOverrides": {"paper": {"& .MuiIconButton-root": {"color": "inherit"}}}},
     # Eleven tabs must fit beside the map at 1440 px.
     "MuiTab": {
         "styleOverrides": {

@@ -99,6 +99,7 @@ class LessonBar(pn.viewable.Viewer):
         self.state = state
         self._answered: int | None = None
         self._missed = ""
+        self._head = html_pane(styles={"flex": "1 1 0", "min-width": "0"})
         self._text = html_pane()
         small = {"size": "small", "margin": 0}
         self._back = pmui.Button(
@@ -112,7 +113,7 @@ class LessonBar(pn.viewable.Viewer):
         )
         self._choices = pn.Row(sizing_mode="stretch_width", styles=_CHOICES)
         self._layout = pn.Column(
-            self._text, self._choices, bar(self._back, self._next, end),
+            bar(self._head, self._back, self._next, end), self._text, self._choices,
             visible=False, sizing_mode="stretch_width", styles=_BAR,
         )  # fmt: skip
         self._watcher = state.param.watch(self._changed, ["lesson", "lesson_step"])
@@ -165,11 +166,11 @@ class LessonBar(pn.viewable.Viewer):
         lesson = self.lesson
         number = min(self.state.lesson_step, len(lesson.steps) - 1)
         step = lesson.steps[number]
-        parts = [
-            f'<b>{escape(lesson.title)}</b> <span class="soft">{number + 1} of '
-            f"{len(lesson.steps)}</span>",
-            f"<p>{escape(step.text)}</p>",
-        ]
+        self._head.object = (
+            f'<div class="g"><b>{escape(lesson.title)}</b> <span class="soft">{number + 1} of '
+            f"{len(lesson.steps)}</span></div>"
+        )
+        parts = [f"<p>{escape(step.text)}</p>"]
         if self._missed:
             parts.append(
                 f'<p class="soft">Not everything here is possible: {escape(self._missed)}.</p>'
@@ -211,8 +212,8 @@ _CARD = """
 """
 _CHOICES = {"gap": "8px", "flex-wrap": "wrap"}
 _BAR = {
-    "padding": "8px 14px",
-    "gap": "6px",
+    "padding": "6px 14px",
+    "gap": "3px",
     "border-bottom": "1px solid var(--line)",
     "background": "var(--ground)",
     "flex": "0 0 auto",

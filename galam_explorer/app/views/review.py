@@ -44,10 +44,10 @@ class ReviewDialog(View):
         )  # fmt: skip
         self._note.param.watch(self._noted, "value")
         self._table = pn.widgets.Tabulator(
-            pd.DataFrame({"id": [], "note": [], "time": []}), show_index=False, disabled=True,
+            pd.DataFrame({"id": [], "note": [], "time": []}, dtype=str), show_index=False, disabled=True,
             pagination="remote", page_size=8, layout="fit_columns", theme="simple", margin=0,
             sizing_mode="stretch_width", design=PlainDesign, selectable=False,
-            widths={"id": 150, "time": 170},
+            widths={"id": 150, "time": 170}, stylesheets=[_TABLE],
         )  # fmt: skip
         self._table.on_click(self._clicked)
         small = {"size": "small", "variant": "outlined", "margin": 0}
@@ -161,3 +161,18 @@ class ReviewDialog(View):
 
 def _hint() -> str:
     return f'<div class="g soft" style="font-size:12px">{_HINT}</div>'
+
+
+_TABLE = """
+:host .tabulator, :host .tabulator .tabulator-header, :host .tabulator .tabulator-footer,
+:host .tabulator .tabulator-header .tabulator-col, :host .tabulator .tabulator-tableholder,
+:host .tabulator .tabulator-table, :host .tabulator-row, :host .tabulator-row.tabulator-row-even {
+  background: transparent !important; color: var(--ink) !important; border-color: var(--line);
+  font-size: 12px; }
+:host .tabulator-row { cursor: pointer; }
+:host .tabulator-footer .tabulator-page { background: transparent; color: var(--ink);
+  border: 1px solid var(--line); border-radius: 5px; }
+:host .tabulator-footer .tabulator-page.active { background: var(--accent);
+  color: var(--paper) !important; }
+"""
+"""The dialog's own ground, light or dark, behind the table."""

@@ -97,7 +97,11 @@ def _lines(view: SkyView) -> tuple[list[np.ndarray], list[tuple[float, float, st
         span = np.linspace(view.ra - half, view.ra + half, 121)
         dec_span = np.clip(np.linspace(view.dec - widen, view.dec + widen, 121), -90, 90)
         marks = [(r, view.dec - 0.93 * view.radius, f"{r % 360:g}°") for r in ras]
-        marks += [(view.ra + 0.9 * (half / 3.2), d, f"{d:+g}°") for d in decs]
+        # Near the bottom they would meet the names of the meridians.
+        low = view.dec - 0.8 * view.radius
+        marks += [
+            (view.ra + 0.9 * (half / 3.2), d, f"{d:+g}°" if d else "0°") for d in decs if d > low
+        ]
     lines = [np.column_stack(view.project(np.full_like(dec_span, r), dec_span)) for r in ras]
     lines += [np.column_stack(view.project(span, np.full_like(span, d))) for d in decs]
     return lines, marks

@@ -288,7 +288,7 @@ def _about_zero(
 ) -> hv.Overlay:
     """Residuals over something, with a line at 0 in the middle."""
     style = style_for(dark)
-    reach = float(np.nanmax(np.abs(residual), initial=0.1)) * 1.05
+    reach = float(np.nanmax(np.abs(residual), initial=0.1)) * 1.1
     zero = hv.Curve((xlim, (0.0, 0.0))).opts(
         color=style.current, line_width=1.5, line_dash="dashed"
     )

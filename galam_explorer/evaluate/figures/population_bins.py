@@ -115,7 +115,7 @@ def coverage_figure(
         layers.append(hv.Points((x, y), list(_POINTS), label=name).opts(color=colour, size=7))
     return hv.Overlay(layers).opts(
         plot_options(
-            "bin", "share inside the interval", ylim=(0.3, 1.0), xlim=(-0.6, len(bins) - 0.4),
+            "", "share inside the interval", ylim=(0.2, 1.03), xlim=(-0.6, len(bins) - 0.4),
             xticks=list(enumerate(bins)), show_legend=True, legend_position="bottom_right",
             legend_cols=3,
             xrotation=45,
