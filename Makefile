@@ -6,6 +6,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 5006
+# The install compiles nothing: where Python may not keep what it compiles, each start takes
+# ten seconds more.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: app test lint docs demo clean
 

@@ -88,7 +88,7 @@ class SurveyData:
         self.ra = self.catalog["ra"].to_numpy(dtype=float)
         self.dec = self.catalog["dec"].to_numpy(dtype=float)
         self.located: np.ndarray = np.isfinite(self.ra) & np.isfinite(self.dec)
-        self._fingerprint = self.survey.fingerprint
+        self.fingerprint = self.survey.fingerprint
 
     def __len__(self) -> int:
         return len(self.catalog)
@@ -97,7 +97,7 @@ class SurveyData:
         """Whether the shards on disk are still those that were opened."""
         found = list((self.survey.path / "shards").glob("part-*.parquet"))
         try:
-            return self.survey.fingerprint == self._fingerprint and len(found) == len(
+            return self.survey.fingerprint == self.fingerprint and len(found) == len(
                 self.survey.shards
             ) + len(self.survey.problems)
         except OSError:

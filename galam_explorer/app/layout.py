@@ -15,7 +15,8 @@ from panel.io.resources import get_dist_path, patch_model_css
 
 from galam_explorer.app.cell import in_cell, paint, top_bar
 from galam_explorer.app.dashboard import Dashboard
-from galam_explorer.app.preload import first_page_shown, preload_soon, preloaded
+from galam_explorer.app.preload import first_page_shown, hold_preload, preload_soon, preloaded
+from galam_explorer.app.quick_models import quicken_models
 from galam_explorer.app.sources import model_sources, survey_sources
 from galam_explorer.app.surroundings import follow_page, kernel_schedule
 from galam_explorer.app.tidy import release, tidy_soon
@@ -51,7 +52,9 @@ def build_app(survey: str | Path | None = None, model: str | Path | None = None)
     pn.extension("tabulator", "filedropper", notifications=True, disconnect_notification=_GONE)
     pn.config.respect_explicit_sizing = True
     pn.config.js_files = {"painting": PAINTING}
+    hold_preload()
     preload_soon()
+    quicken_models()
     problem = _load_plugins()
     location = pn.state.location
     query = dict(parse_qsl((location.search or "").lstrip("?"))) if location else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import holoviews as hv
@@ -17,11 +17,9 @@ import numpy as np
 import panel as pn
 from bokeh.plotting import figure as BokehFigure
 
+from galam_explorer.app.drawing import DRAWING, Drawn, draw, draw_like
+
 __all__ = ["DRAWING", "LiveFigure", "hold", "when_locked"]
-
-DRAWING = threading.RLock()
-"""Held while HoloViews elements are made or drawn: its option store is shared by threads."""
-
 
 _LONG = 500
 _SHORT = 40
@@ -100,38 +98,38 @@ class LiveFigure:
 
     Parameters
     ----------
-    overlay : hv.Overlay
-        From one of the figure functions; later ones must have the same layers.
+    overlay : hv.Overlay or callable
+        From one of the figure functions, or what makes it; later ones must have the same layers.
     name : str
         Name of the Bokeh figure, by which the browser finds it (export, tests).
     prepare : callable, optional
         Called with every new Bokeh figure, before it is on the page: Bokeh never delivers
         an event whose handler a figure got after that.
+    like : hashable, optional
+        Names all that the overlay depends on: figures of the same name are drawn once.
     **pane
         Parameters of the pane (sizes, styles).
     """
 
     def __init__(
         self,
-        overlay: hv.Overlay,
+        overlay: hv.Overlay | Callable[[], hv.Overlay],
         name: str,
         prepare: Callable[[BokehFigure], None] | None = None,
+        like: Hashable = None,
         **pane: Any,
     ) -> None:
         self.name = name
         self._prepare = prepare
-        self._draw(overlay)
+        make = overlay if callable(overlay) else lambda: overlay
+        self._take(draw(make()) if like is None else draw_like(like, make))
         pane.setdefault("sizing_mode", "stretch_both")
         pane.setdefault("margin", 0)
         self.pane = _Pane(self, **pane)
 
-    def _draw(self, overlay: hv.Overlay) -> None:
-        with DRAWING:
-            plot = hv.renderer("bokeh").get_plot(overlay)
-            # Else the session keeps every plot that was ever drawn until it ends.
-            plot.document = None
-        self._sources = [layer.handles["source"] for layer in plot.subplots.values()]
-        self.figure: BokehFigure = plot.state
+    def _take(self, drawn: Drawn) -> None:
+        self._sources = drawn.sources
+        self.figure: BokehFigure = drawn.figure
         self.figure.name = self.name
         if self._prepare is not None:
             self._prepare(self.figure)
@@ -140,7 +138,7 @@ class LiveFigure:
     def redraw(self, overlay: hv.Overlay) -> None:
         """Draw anew: other colours or another kind of layers."""
         old = self.figure
-        self._draw(overlay)
+        self._take(draw(overlay))
 
         def swap() -> None:
             # The browser looks figures up by their name: in one message, so that

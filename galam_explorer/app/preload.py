@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import time
 
 __all__ = [
     "first_page_shown",
@@ -35,6 +36,7 @@ _DONE = threading.Event()
 _BEGUN = threading.Event()
 _FREE = threading.Event()
 _FREE.set()
+_HELD_S = [0.0]
 _FIRST_PAGE_S = 10.0
 """How long nobody may come, or a first page may take, before all is imported anyway."""
 
@@ -45,8 +47,10 @@ def preloaded() -> bool:
 
 
 def hold_preload() -> None:
-    """Leave the processor to the first page: a server calls it when it starts."""
-    _FREE.clear()
+    """Leave the processor to a page that is awaited, or being built."""
+    if not _DONE.is_set():
+        _HELD_S[0] = time.monotonic()
+        _FREE.clear()
 
 
 def first_page_shown() -> None:
@@ -56,8 +60,11 @@ def first_page_shown() -> None:
 
 def preload_quietly() -> None:
     """As `preload`, but after the first page: for threads that the page does not wait for."""
-    if not _DONE.is_set():
-        _FREE.wait(_FIRST_PAGE_S)
+    while not _DONE.is_set() and not _FREE.is_set():
+        left = _HELD_S[0] + _FIRST_PAGE_S - time.monotonic()
+        if left <= 0:
+            break
+        _FREE.wait(left)
     preload()
 
 

@@ -103,8 +103,10 @@ class GalaxyView(View):
     def __init__(self, state: Any, bridge: Any = None) -> None:
         super().__init__(state, bridge)
         self._galaxy: Galaxy | None = None
-        self._image = LiveFigure(self.image_element(), "cutout")
-        self._spectrum = LiveFigure(self.spectrum_element(), "spectrum")
+        self._image = LiveFigure(self.image_element, "cutout", like="cutout")
+        self._spectrum = LiveFigure(
+            self.spectrum_element, "spectrum", like=("spectrum", state.rest_frame, state.dark)
+        )
         self._no_image = html_pane(styles=_COVER, sizing_mode="stretch_both")
         self._no_spectrum = html_pane(styles=_COVER, sizing_mode="stretch_both")
         self._facts = html_pane(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import holoviews as hv
@@ -55,7 +55,8 @@ class SkyMap(View):
         self.colours = SkyColours(state, self._coloured)
         self._controls = SkyControls(state, self.menu())
         if state.data is not None and state.data.located.any():
-            self._live = LiveFigure(self.element(), "sky", self._connect)
+            self._live = LiveFigure(self._first, "sky", self._connect, like=self._like())
+            self.show(None)
             body = pn.Column(
                 self._live.pane,
                 self._card,
@@ -94,8 +95,10 @@ class SkyMap(View):
         return np.array([survey.row(one) for one in self.state.cohort], dtype=int)
 
     def element(self) -> hv.Overlay:
-        data, state = self.state.data, self.state
-        found = self.colours.current()
+        return self._draw(self.state.row, self._cohort_rows())
+
+    def _draw(self, row: int | None, cohort: np.ndarray) -> hv.Overlay:
+        data, found = self.state.data, self.colours.current()
         with DRAWING:
             return fig.sky_figure(
                 data.ra,
@@ -104,10 +107,28 @@ class SkyMap(View):
                 found.label,
                 centred=found.centred,
                 view=self.view,
-                current=state.row,
-                cohort=self._cohort_rows(),
-                dark=state.dark,
+                current=row,
+                cohort=cohort,
+                dark=self.state.dark,
             )
+
+    def _first(self) -> hv.Overlay:
+        """As a page begins: nothing is chosen yet."""
+        return self._draw(None, self._cohort_rows())
+
+    def _like(self) -> Hashable:
+        """What a first map depends on; None where it can be nobody else's."""
+        state, data = self.state, self.state.data
+        if state.color_by not in COLUMNS or state.cohort or len(data) > fig.POINT_LIMIT:
+            return None
+        return (
+            "sky",
+            data.source,
+            data.fingerprint,
+            state.color_by,
+            state.centre,
+            state.dark,
+        )
 
     def _redraw(self) -> None:
         self._shader = None

@@ -112,7 +112,11 @@ class StripPanel(View):
         self._begun: tuple[Galaxy, Any, Task] | None = None
         self.told: Callable[[], None] = lambda: None
         self._figures = {
-            quantity: LiveFigure(self._axis(quantity), f"strip-{quantity}")
+            quantity: LiveFigure(
+                lambda quantity=quantity: self._axis(quantity),
+                f"strip-{quantity}",
+                like=("strip", quantity, state.dark),
+            )
             for quantity in fig.QUANTITIES
         }
         self._verdict = html_pane(styles={"min-width": "0"})

@@ -1,0 +1,96 @@
+"""Figures that are drawn once: a copy is equal, independent, and has its own ids."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import pytest
+from bokeh.model import Model
+from bokeh.models import CustomJS
+
+pn = pytest.importorskip("panel")
+
+from galam_explorer.app.drawing import draw, draw_like  # noqa: E402
+from galam_explorer.app.live import LiveFigure  # noqa: E402
+from galam_explorer.evaluate.figures.cutout import cutout_figure  # noqa: E402
+from galam_explorer.evaluate.figures.sky import sky_figure  # noqa: E402
+
+hv.extension("bokeh")
+
+
+def sky() -> hv.Overlay:
+    place = np.linspace(10, 350, 40)
+    return sky_figure(place, place / 10, place, "z", current=None, cohort=np.array([], dtype=int))
+
+
+def image() -> hv.Overlay:
+    return cutout_figure(np.zeros((32, 32, 3), np.uint8), oriented=True)
+
+
+def contents(figure: Any) -> list[str]:
+    """All models of a figure with what they say, but for their ids."""
+    return sorted(
+        f"{type(one).__name__} {described(properties(one))}" for one in figure.references()
+    )
+
+
+def properties(model: Model) -> dict[str, Any]:
+    return model.properties_with_values(include_defaults=True)
+
+
+def described(value: Any) -> str:
+    if isinstance(value, Model):
+        return f"<{type(value).__name__}>"
+    if isinstance(value, np.ndarray):
+        return described(value.tolist())
+    if isinstance(value, dict):
+        return str(sorted((str(name), described(one)) for name, one in value.items()))
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(described, value))}]"
+    return re.sub(r"id='p\d+'", "id", repr(value))
+
+
+@pytest.mark.parametrize("make", [sky, image])
+def test_a_copy_is_as_the_first_and_has_ids_of_its_own(make: Any) -> None:
+    key = ("test", make.__name__)
+    first, second = draw_like(key, make), draw_like(key, lambda: pytest.fail("drawn again"))
+    assert contents(first.figure) == contents(second.figure)
+    assert contents(first.figure) == contents(draw(make()).figure)
+    ids = [{model.id for model in one.figure.references()} for one in (first, second)]
+    assert len(ids[0]) == len(ids[1]) > 40
+    assert ids[0].isdisjoint(ids[1])
+
+
+def test_layers_keep_their_order_and_are_changed_alone() -> None:
+    first, second = (draw_like("test layers", sky) for _ in range(2))
+    plain = draw(sky())
+    assert [sorted(one.data) for one in first.sources] == [
+        sorted(one.data) for one in plain.sources
+    ]
+    assert all(one in first.figure.references() for one in first.sources)
+    before = [dict(one.data) for one in second.sources]
+    for source in first.sources:
+        source.data = {name: [] for name in source.data}
+    first.figure.x_range.start = -99
+    assert [list(one.data) for one in second.sources] == [list(one) for one in before]
+    assert sum(len(next(iter(one.data.values()))) for one in second.sources) > 40
+    assert second.figure.x_range.start != -99
+
+
+def test_what_a_page_adds_to_its_figure_is_its_own() -> None:
+    def prepare(figure: Any) -> None:
+        figure.on_event("tap", lambda _event: None)
+        figure.js_on_event("mousemove", CustomJS(args={"fig": figure}, code="fig"))
+
+    with_events = LiveFigure(sky, "a", prepare, like="test events")
+    without = LiveFigure(sky, "b", like="test events")
+    assert with_events.handlers
+    assert not without.handlers
+    assert not without.figure.js_event_callbacks
+    assert (with_events.figure.name, without.figure.name) == ("a", "b")
+    # A later drawing in other colours is not shared.
+    with_events.redraw(image())
+    assert len(without._sources) == len(draw(sky()).sources)
