@@ -8,7 +8,6 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import pandas as pd
-import panel as pn
 import panel_material_ui as pmui
 from bokeh.events import SelectionGeometry, Tap
 
@@ -16,8 +15,9 @@ from galam_explorer.app.background import Progress, compute
 from galam_explorer.app.colours import RESIDUALS, Residual
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.population import SETS, Population, load_population, population_code
-from galam_explorer.app.views.base import View, bar, empty_card, html_pane, icon_button
+from galam_explorer.app.views.base import View, empty_card, html_pane, icon_button
 from galam_explorer.app.views.pointing import rows_in_box, rows_in_polygon
+from galam_explorer.app.views.population_layout import COVER, arrange_population, share_of_row
 from galam_explorer.app.views.population_parts import (
     MODELS,
     PLACES,
@@ -67,12 +67,12 @@ class PopulationView(View):
 
     def _build(self) -> None:
         small = {"size": "small", "margin": 0}
-        self._model = pmui.Select(label="Model", options=[], **_share(105), **small)
+        self._model = pmui.Select(label="Model", options=[], **share_of_row(105), **small)
         self._quantity = pmui.RadioButtonGroup(
             options=_QUANTITIES, value="log_age", color="primary", variant="outlined", **small
         )
-        self._against = pmui.Select(label="Against", options=[], **_share(130), **small)
-        self._set = pmui.Select(label="Galaxies", options=[], **_share(135), **small)
+        self._against = pmui.Select(label="Against", options=[], **share_of_row(130), **small)
+        self._set = pmui.Select(label="Galaxies", options=[], **share_of_row(135), **small)
         self._clip = pmui.Checkbox(label="published clip", value=False, **small)
         self._right = pmui.RadioButtonGroup(
             options=list(_RIGHT), value=_RIGHT[0], color="primary", variant="outlined", **small
@@ -89,28 +89,18 @@ class PopulationView(View):
             variant="outlined", color="primary", **small,
         )  # fmt: skip
         self._apart = html_pane(styles={"flex": "0 0 auto"})
-        self._cover = html_pane(styles=_COVER, sizing_mode="stretch_both")
+        self._cover = html_pane(styles=COVER, sizing_mode="stretch_both")
         self._busy = pmui.LinearProgress(
             variant="indeterminate", visible=False, margin=0, sizing_mode="stretch_width",
             styles={"position": "absolute", "top": "0", "left": "0", "z-index": "5"},
         )  # fmt: skip
-        grid = [
-            pn.Column(
-                self._figures[f"upper {side}"].pane, self._figures[f"lower {side}"].pane,
-                sizing_mode="stretch_both", styles=_SHRINK,
-            )
-            for side in ("left", "right")
-        ]  # fmt: skip
-        self._layout = pn.Column(
-            bar(self._model, self._quantity, self._against, self._set, self.menu()),
+        self._layout = arrange_population(
+            {place: live.pane for place, live in self._figures.items()},
+            [self._model, self._quantity, self._against, self._set, self.menu()],
             self._facts,
-            bar(self._right, self._worst, self._clip, self._paint, styles=_WRAP),
-            self._apart,
-            self._busy,
-            pn.Row(*grid, sizing_mode="stretch_both", styles={**_SHRINK, "gap": "12px"}),
+            [self._right, self._worst, self._clip, self._paint],
+            [self._apart, self._busy],
             self._cover,
-            sizing_mode="stretch_both",
-            styles={"padding": "10px 14px 8px", "position": "relative", **_SHRINK},
         )
         self._say("No model", "Choose a model above to see how its predictions fare.")
 
@@ -306,21 +296,3 @@ class PopulationView(View):
             self.state.data.source, self.state.model_source, self._model.value,
             self._quantity.value, self._against.value, self._set.value, bool(self._clip.value),
         )  # fmt: skip
-
-
-_SHRINK = {"min-height": "0", "min-width": "0"}
-_WRAP = {"flex-wrap": "wrap", "row-gap": "6px", "min-width": "0"}
-_COVER = {"position": "absolute", "inset": "0", "z-index": "4", "padding": "14px",
-          "box-sizing": "border-box", "background": "var(--paper)"}  # fmt: skip
-
-
-def _share(width: int) -> dict[str, Any]:
-    """A select of about this many px that takes its share of the row."""
-    styles = {"flex": f"{width} 1 0", "min-width": "0", "max-width": f"{1.8 * width:.0f}px"}
-    small = {
-        "fontSize": "12px",
-        "paddingLeft": "10px !important",
-        "paddingRight": "24px !important",
-    }
-    narrow = {"& .MuiInputBase-input": {"@media (max-width: 1300px)": small}}
-    return {"sizing_mode": "stretch_width", "styles": styles, "sx": narrow}

@@ -44,9 +44,9 @@ class ReviewDialog(View):
         )  # fmt: skip
         self._note.param.watch(self._noted, "value")
         self._table = pn.widgets.Tabulator(
-            pd.DataFrame({"id": [], "note": [], "time": []}, dtype=str), show_index=False, disabled=True,
-            pagination="remote", page_size=8, layout="fit_columns", theme="simple", margin=0,
-            sizing_mode="stretch_width", design=PlainDesign, selectable=False,
+            pd.DataFrame({"id": [], "note": [], "time": []}, dtype=str), show_index=False,
+            disabled=True, pagination="remote", page_size=8, layout="fit_columns", theme="simple",
+            margin=0, sizing_mode="stretch_width", design=PlainDesign, selectable=False,
             widths={"id": 150, "time": 170}, stylesheets=[_TABLE],
         )  # fmt: skip
         self._table.on_click(self._clicked)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Mapping
 from typing import Any
 
 import holoviews as hv
 import numpy as np
 
+from galam_explorer.evaluate.figures.fit_numbers import beside_marks
 from galam_explorer.evaluate.figures.style import font_sizes, style_for, toolbox
 
 __all__ = [
@@ -29,9 +29,6 @@ _AGE, _METAL = "log age (log yr)", "[M/H] (dex)"
 _SHARES = (0.683, 0.954)
 _LEAST_SHARE = 0.02
 _TEXT_CELLS = 60
-_ACROSS, _UP = (0.2, 0.5, 0.8), (0.25, 0.5, 0.75)
-_FREE = 0.14
-"""How far from a mark, in heights of the figure, a number is well seen."""
 
 
 def covariance_ellipse(mean: np.ndarray, covariance: np.ndarray, share: float) -> np.ndarray:
@@ -93,37 +90,11 @@ def weights_sources(
     at, true = _marks({"label": label}), _marks({"truth": truth})
     corners = {name: cells[name][big] for name in ("left", "right", "bottom", "top")}
     text = {
-        **_beside(corners, (at, true), (x[-1] - x[0], y[-1] - y[0])),
+        **beside_marks(corners, (at, true), (x[-1] - x[0], y[-1] - y[0])),
         "text": np.array([f"{100 * one:.0f}" for one in flat[big]], dtype=object),
     }
     axes = {"xlim": (x[0], x[-1]), "ylim": (y[0], y[-1])}
     return [cells, text, at, true], axes
-
-
-def _beside(
-    cells: Mapping[str, np.ndarray],
-    marks: Sequence[Mapping[str, np.ndarray]],
-    span: tuple[float, float],
-) -> dict[str, np.ndarray]:
-    """Where the number of each cell stands: in the middle, or where no mark hides it.
-
-    Distances are in parts of the figure, which is about twice as wide as high.
-    """
-    shares = np.array(list(product(_ACROSS, _UP)))
-    shares = shares[np.argsort(np.abs(shares - 0.5).sum(1), kind="stable")]
-    x = cells["left"][:, None] + (cells["right"] - cells["left"])[:, None] * shares[:, 0]
-    y = cells["bottom"][:, None] + (cells["top"] - cells["bottom"])[:, None] * shares[:, 1]
-    free = np.full(x.shape, _FREE)
-    for mark in marks:
-        for mx, my in zip(mark["x"], mark["y"], strict=True):
-            apart = np.hypot(2 * (x - mx) / span[0], (y - my) / span[1])
-            free = np.minimum(free, apart)
-    # The first of equals, which is the one nearest to the middle.
-    best = free.argmax(1)[:, None]
-    return {
-        "x": np.take_along_axis(x, best, 1)[:, 0],
-        "y": np.take_along_axis(y, best, 1)[:, 0],
-    }
 
 
 def weights_figure(
