@@ -1,15 +1,18 @@
 """How quick the dashboard is, measured in a browser.
 
 ``python benchmarks/dashboard.py [SURVEY] [--selections 200] [--tab galaxy]``
+``python benchmarks/dashboard.py --by map`` (clicks anywhere on the map, not the next by key)
 ``python benchmarks/dashboard.py --galaxies 36000`` (a big survey is made first)
 ``python benchmarks/dashboard.py --galaxies 1000000 --sky`` (pan and zoom of the map)
 
 Prints the time from the server's start to the first page, and the time from a
-key press to all visible views painted (facts, cutout, spectrum or filmstrip,
-ring on the map, row of the table), median and 95th percentile. The clock is the
-browser's; every selection is checked to show the right galaxy everywhere. With
+key press or click to all visible views painted (facts, cutout, spectrum or filmstrip,
+predictions, ring on the map, row of the table), median and 95th percentile. The clock is
+the browser's; every selection is checked to show the right galaxy everywhere. With
 ``--sky``: the time from each wheel turn or drag to the map shaded anew for what is
-seen, painted. Also prints how many websocket messages a selection takes.
+seen, painted. Also prints how many websocket messages a selection takes, and
+``machine_ms``, the time of a fixed piece of Python, by which runs on machines of
+different speed can be compared.
 """
 
 from __future__ import annotations
@@ -71,10 +74,11 @@ PREPARE = """(mark) => {
   // Twenty pages that draw a frame for each look would measure these frames.
   const later = (look) => window.galam_pause
     ? setTimeout(look, window.galam_pause) : requestAnimationFrame(look)
-  window.galam_select = (key, id, x) => new Promise((resolve) => {
-    const started = performance.now()
+  const shown_after = (id, x, begun) => new Promise((resolve) => {
     const check = () => {
-      const now = shown(), took = performance.now() - started
+      const now = shown(), started = begun()
+      if (started === null) { later(check); return }
+      const took = performance.now() - started
       const right = now.text.includes(id) && now.row === id && predicted(id)
         && (x === null ? now.ring === undefined : Math.abs(now.ring - x) < 1e-9)
       if (right && idle()) {
@@ -86,9 +90,27 @@ PREPARE = """(mark) => {
         later(check)
       }
     }
-    window.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, composed: true}))
     check()
   })
+  window.galam_select = (key, id, x) => {
+    const started = performance.now()
+    window.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, composed: true}))
+    return shown_after(id, x, () => started)
+  }
+  // The click itself comes from outside, after this.
+  window.galam_expect = (id, x) => {
+    let started = null
+    const act = () => { started = performance.now() }
+    window.addEventListener('pointerup', act, {once: true, capture: true})
+    window.galam_awaited = shown_after(id, x, () => started)
+  }
+  const view = Bokeh.index.find_one_by_id(sky.id), frame = view.frame
+  const corner = view.canvas_view.el.getBoundingClientRect()
+  const map = (scale, value) => frame[scale].compute(value)
+  window.galam_point = ([x, y]) =>
+    [Math.round(corner.left + map('x_scale', x)), Math.round(corner.top + map('y_scale', y))]
+  window.galam_place = ([px, py]) =>
+    [frame.x_scale.invert(px - corner.left), frame.y_scale.invert(py - corner.top)]
 }"""
 
 
@@ -177,6 +199,49 @@ def measure(page: Any, survey: Any, tab: str, count: int) -> list[float]:
     return took
 
 
+def measure_map(page: Any, survey: Any, tab: str, count: int) -> list[float]:
+    """Milliseconds of each of `count` clicks on galaxies anywhere on the map."""
+    from galam_explorer.evaluate.figures.sky import SkyView
+
+    catalog = survey.catalog
+    place = SkyView().project(catalog["ra"].to_numpy(float), catalog["dec"].to_numpy(float))
+    x, y = place
+    page.evaluate(PREPARE, "[data-galaxy]" if tab == "galaxy" else "[data-verdict]")
+    rows = np.random.default_rng(1).permutation(np.flatnonzero(np.isfinite(x)))
+    took, before = [], -1
+    for row in rows:
+        point = page.evaluate("(at) => galam_point(at)", [float(x[row]), float(y[row])])
+        at = page.evaluate("(at) => galam_place(at)", point)
+        # A pixel may hold several: the nearest is chosen.
+        nearest = int(np.nanargmin((x - at[0]) ** 2 + (y - at[1]) ** 2))
+        if nearest == before:
+            continue
+        before, wanted = nearest, str(catalog["id"].iat[nearest])
+        page.evaluate("([id, x]) => { galam_expect(id, x) }", [wanted, float(x[nearest])])
+        page.mouse.move(*point)
+        page.wait_for_timeout(150)
+        page.mouse.click(*point)
+        answer = page.evaluate("() => galam_awaited")
+        if not np.isfinite(answer["took"]):
+            raise SystemExit(f"{wanted} was not shown everywhere: {answer['now']}")
+        took.append(answer["took"])
+        if len(took) == count:
+            break
+        page.wait_for_timeout(120)
+    return took
+
+
+def machine_ms() -> float:
+    """Milliseconds of a fixed piece of Python, the best of three."""
+    best = float("inf")
+    for _ in range(3):
+        started, total = time.perf_counter(), 0
+        for number in range(2_000_000):
+            total += number
+        best = min(best, time.perf_counter() - started)
+    return round(1000 * best, 1)
+
+
 def measure_sky(page: Any, count: int) -> dict[str, list[float]]:
     """Milliseconds from each wheel turn and drag to the map shaded anew."""
     x, y = page.evaluate(SKY)
@@ -207,6 +272,7 @@ def main() -> None:
     parser.add_argument("survey", nargs="?", default="demo")
     parser.add_argument("--selections", type=int, default=200)
     parser.add_argument("--tab", choices=["galaxy", "preprocessing"], default="galaxy")
+    parser.add_argument("--by", choices=["key", "map"], default="key")
     parser.add_argument("--galaxies", type=int, help="make a survey of so many first")
     parser.add_argument("--sky", action="store_true", help="pan and zoom the map instead")
     options = parser.parse_args()
@@ -245,7 +311,8 @@ def main() -> None:
                 sky = measure_sky(page, max(options.selections // 2, 1))
                 figures = percentiles(sky["zoom"], "zoom_") | percentiles(sky["pan"], "pan_")
             else:
-                took = measure(page, survey, options.tab, options.selections)
+                way = measure if options.by == "key" else measure_map
+                took = way(page, survey, options.tab, options.selections)
                 figures = percentiles(took)
             sent = {
                 "frames_per_action": round(len(frames) / options.selections, 1),
@@ -256,12 +323,14 @@ def main() -> None:
         "survey": options.survey,
         "galaxies": len(survey),
         "tab": options.tab,
+        "by": options.by,
         "server_start_s": round(up - started, 2),
         "first_page_s": round(shown - asked, 2),
         "actions": options.selections,
         **figures,
         **sent,
         "load_average": round(os.getloadavg()[0], 2),
+        "machine_ms": machine_ms(),
     }
     sys.stdout.write(json.dumps(summary) + "\n")
 
