@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import holoviews as hv
 import numpy as np
 import pytest
+import small_survey as small
 from bokeh.model import Model
 from bokeh.models import CustomJS
 
 pn = pytest.importorskip("panel")
 
+from galam_explorer.app import live  # noqa: E402
 from galam_explorer.app.drawing import draw, draw_like  # noqa: E402
 from galam_explorer.app.live import LiveFigure  # noqa: E402
+from galam_explorer.app.state import ExplorerState  # noqa: E402
+from galam_explorer.app.views.galaxy import GalaxyView  # noqa: E402
 from galam_explorer.evaluate.figures.cutout import cutout_figure  # noqa: E402
 from galam_explorer.evaluate.figures.sky import sky_figure  # noqa: E402
 
@@ -94,3 +99,80 @@ def test_what_a_page_adds_to_its_figure_is_its_own() -> None:
     # A later drawing in other colours is not shared.
     with_events.redraw(image())
     assert len(without._sources) == len(draw(sky()).sources)
+
+
+class Queue:
+    """A document that is locked by somebody else until `open`."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Any] = []
+        self.closed = False
+
+    def __call__(self, change: Any) -> None:
+        if self.closed:
+            self.waiting.append(change)
+        else:
+            change()
+
+    def open(self) -> None:
+        self.closed = False
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
+    queue = Queue()
+    monkeypatch.setattr(live, "when_locked", queue)
+    return queue
+
+
+def ring(x: float) -> dict[str, Any]:
+    return {"x": [x], "y": [0.0]}
+
+
+def test_what_was_asked_for_later_stays_even_if_it_came_first(queue: Queue) -> None:
+    figure = LiveFigure(sky, "late")
+    count = len(figure._sources)
+    queue.closed = True
+    figure.update([None] * (count - 2) + [ring(1.0), ring(1.0)], {"limits": (0, 1, 0, 1)})
+    figure.update_layer(count - 2, ring(2.0))
+    queue.closed = False
+    figure.update([None] * (count - 1) + [ring(3.0)], {"limits": (0, 3, 0, 3)})
+    queue.open()
+    # Of the first call only what nobody has changed since.
+    assert [one.data["x"] for one in figure._sources[-2:]] == [[2.0], [3.0]]
+    assert figure.figure.tags == [[0, 3, 0, 3]]
+
+
+def test_what_waits_for_a_figure_that_was_drawn_anew_is_dropped(queue: Queue) -> None:
+    figure = LiveFigure(sky, "anew")
+    sources = [None] * (len(figure._sources) - 1) + [ring(1.0)]
+    queue.closed = True
+    figure.update(sources, {"limits": (0, 1, 0, 1)})
+    queue.closed = False
+    figure.redraw(image())
+    before = [dict(one.data) for one in figure._sources]
+    queue.open()
+    assert [dict(one.data) for one in figure._sources] == before
+
+
+def test_options_do_not_bring_back_the_galaxy_before(tmp_path: Path) -> None:
+    pn.extension("tabulator")
+    folder = small.make_survey(tmp_path / "small", n=6)
+    state = ExplorerState({"small": str(folder)})
+    state.restore({})
+    view = GalaxyView(state)
+    first, second = small.WITH_BOTH, small.SPECTRUM_ONLY
+    view.show(state.data.galaxy(first))
+    state.galaxy_id = first
+    flux = view._spectrum._sources[2].data
+    # Chosen, not drawn yet: the drawing comes, with the new option.
+    state.galaxy_id = second
+    state.rest_frame = True
+    assert view._spectrum._sources[2].data is flux
+    view.show(state.data.galaxy(second))
+    assert view._spectrum._sources[2].data is not flux
+    drawn = view._spectrum.figure.x_range.end
+    state.rest_frame = False
+    assert view._spectrum.figure.x_range.end > drawn

@@ -121,6 +121,7 @@ class LiveFigure:
     ) -> None:
         self.name = name
         self._prepare = prepare
+        self._turns = 0
         make = overlay if callable(overlay) else lambda: overlay
         self._take(draw(make()) if like is None else draw_like(like, make))
         pane.setdefault("sizing_mode", "stretch_both")
@@ -129,11 +130,28 @@ class LiveFigure:
 
     def _take(self, drawn: Drawn) -> None:
         self._sources = drawn.sources
+        self._done: dict[Any, int] = {}
+        self._first = self._turn()
         self.figure: BokehFigure = drawn.figure
         self.figure.name = self.name
         if self._prepare is not None:
             self._prepare(self.figure)
         self.handlers = {name: list(found) for name, found in self.figure._event_callbacks.items()}
+
+    def _turn(self) -> int:
+        self._turns += 1
+        return self._turns
+
+    def _is_news(self, part: Any, turn: int) -> bool:
+        """Whether a part of the figure was not changed since by a later call.
+
+        What is asked for outside a locked document waits for its turn, and may come
+        after what was asked for later, inside one: another galaxy's data, say.
+        """
+        if turn < max(self._first, self._done.get(part, 0)):
+            return False
+        self._done[part] = turn
+        return True
 
     def redraw(self, overlay: hv.Overlay) -> None:
         """Draw anew: other colours or another kind of layers."""
@@ -160,17 +178,24 @@ class LiveFigure:
             ``xlim``, ``ylim``, ``xlabel``, or ``limits`` for figures of equal scale.
         """
 
+        turn = self._turn()
+
         def update() -> None:
             with pn.io.hold():
-                self._update(sources, axes)
+                self._update(sources, axes, turn)
 
         when_locked(update)
 
-    def _update(self, sources: Sequence[Mapping[str, Any] | None], axes: Mapping[str, Any]) -> None:
-        for source, columns in zip(self._sources, sources, strict=True):
-            if columns is not None:
+    def _update(
+        self, sources: Sequence[Mapping[str, Any] | None], axes: Mapping[str, Any], turn: int
+    ) -> None:
+        if turn < self._first:
+            return  # Of the figure before this one, which had other layers perhaps.
+        for index, (source, columns) in enumerate(zip(self._sources, sources, strict=True)):
+            if columns is not None and self._is_news(index, turn):
                 source.data = _lean(columns)
         figure = self.figure
+        axes = {key: value for key, value in axes.items() if self._is_news(key, turn)}
         if (limits := axes.get("limits")) and figure.tags != [list(limits)]:
             figure.tags = [list(limits)]
         for key, axis in (("xlim", figure.x_range), ("ylim", figure.y_range)):
@@ -183,8 +208,13 @@ class LiveFigure:
 
     def update_layer(self, index: int, columns: Mapping[str, Any]) -> None:
         """Give one layer new columns."""
-        source = self._sources[index]
-        when_locked(lambda: setattr(source, "data", _lean(columns)))
+        source, turn = self._sources[index], self._turn()
+
+        def update() -> None:
+            if self._is_news(index, turn):
+                source.data = _lean(columns)
+
+        when_locked(update)
         self.push()
 
     def push(self) -> None:

@@ -123,6 +123,27 @@ function lay_out_once() {
     }
     parts.calm = true
   }
+  // The observers of what holds a figure tell it its new size before its own observer does,
+  // which then sees no change and draws nothing anew.
+  const figures = view_of("Figure")
+  if (figures?.after_resize && figures.update_bbox && figures._after_layout && !figures.calm) {
+    const update = figures.update_bbox, resized = figures.after_resize
+    const laid_out = figures._after_layout
+    figures.update_bbox = function () {
+      const changed = update.call(this)
+      this.galam_stale ||= changed
+      return changed
+    }
+    figures._after_layout = function () {
+      laid_out.call(this)
+      this.galam_stale = false
+    }
+    figures.after_resize = function () {
+      resized.call(this)
+      if (this.galam_stale) { this.compute_layout() }
+    }
+    figures.calm = true
+  }
   const tables = view_of("panel.models.tabulator.DataTabulator")
   if (tables?.invalidate_layout && !tables.calm) {
     const invalidate = tables.invalidate_layout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import holoviews as hv
@@ -121,8 +122,8 @@ class GalaxyView(View):
         self.strip = StripPanel(state, self.bridge)
         self.strip.told = self._flag
         self._layout = self._arrange()
-        self.watch(self._redraw_spectrum, "rest_frame")
-        self.watch(self._redraw_image, "show_mask")
+        self.watch(lambda *_e: self._again(self._redraw_spectrum), "rest_frame")
+        self.watch(lambda *_e: self._again(self._redraw_image), "show_mask")
 
     def _arrange(self) -> pn.Column:
         relative = {"position": "relative"}
@@ -151,6 +152,12 @@ class GalaxyView(View):
 
     def begin(self, galaxy: Galaxy | None) -> None:
         self.strip.begin(galaxy)
+
+    def _again(self, redraw: Callable[[], None]) -> None:
+        """Draw with other options, unless another galaxy is about to be drawn anyway."""
+        shown = "" if self._galaxy is None else self._galaxy.id
+        if shown in ("", self.state.galaxy_id):
+            redraw()
 
     def show(self, galaxy: Galaxy | None) -> None:
         self._galaxy = galaxy
