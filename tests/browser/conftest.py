@@ -39,7 +39,7 @@ READY = """() => window.Bokeh && Bokeh.index && Bokeh.index.roots.length > 0
   && Bokeh.index.roots[0].is_idle"""
 
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 180_000
 """How long anything may take on a loaded machine; what is wrong never comes."""
 _MARKS = {
     "Galaxy": "[data-galaxy]",
@@ -71,13 +71,19 @@ def serve(surveys: str, log: Path) -> tuple[subprocess.Popen[bytes], str]:
             command, env=os.environ | {"GALAM_SURVEY": surveys}, cwd=ROOT, stdout=stream,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(240):
+    wait_until_served(process, port, log)
+    return process, f"http://127.0.0.1:{port}/app"
+
+
+def wait_until_served(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Return when a server answers; raise with its log if it ends or never does."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended: {log.read_text()}")
         try:
-            with urllib.request.urlopen(f"{address}/favicon.ico", timeout=2):
-                return process, f"{address}/app"
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/favicon.ico", timeout=2):
+                return
         except (urllib.error.URLError, OSError):
             time.sleep(0.25)
     process.terminate()
@@ -101,7 +107,7 @@ def server(
     process, address = serve(os.pathsep.join(map(str, surveys.values())), log)
     yield address, log
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE_MS / 1000)
 
 
 @pytest.fixture(scope="module")

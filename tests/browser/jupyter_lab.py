@@ -85,7 +85,7 @@ def start_lab(folder: Path, **environment: str) -> Iterator[Lab]:
 
 
 def _wait_for(lab: Lab, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(480):
+    for _ in range(960):
         if process.poll() is not None:
             raise RuntimeError(f"JupyterLab ended: {log.read_text()}")
         try:

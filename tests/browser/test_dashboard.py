@@ -244,7 +244,7 @@ def test_whole_survey_is_counted(visit: Visit) -> None:
     visit.tab("Preprocessing")
     page = visit.page
     page.get_by_role("button", name="Count it").click()
-    page.wait_for_selector("text=60 galaxies, these parameters", timeout=60_000)
+    page.wait_for_selector("text=60 galaxies, these parameters", timeout=PATIENCE_MS)
     assert page.locator("[data-fate='60']").count() == 1
 
 

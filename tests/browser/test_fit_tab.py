@@ -12,7 +12,7 @@ import pytest
 import small_survey as small
 from conftest import Visit
 
-FITTED_MS = 120_000
+FITTED_MS = 240_000
 """The first fit of a server loads PyTorch; a loaded machine takes long for it."""
 
 pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=2)
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=2)
 
 def open_fit(visit: Visit, galaxy: str, more: str = "") -> Any:
     page = visit.open(f"?survey=small&galaxy={galaxy}&tab=fit{more}")
-    page.wait_for_selector(f'[data-view="fit"][data-for="{galaxy}"]', timeout=20_000)
+    page.wait_for_selector(f'[data-view="fit"][data-for="{galaxy}"]', timeout=FITTED_MS)
     return page
 
 
@@ -54,7 +54,7 @@ def test_fit_now_and_the_table_of_the_fit(fresh: Visit) -> None:
     drawn = fresh.columns("fit-spectrum", 3)
     menu = page.get_by_role("button", name="Export")
     menu.last.click()
-    with page.expect_download(timeout=30_000) as found:
+    with page.expect_download(timeout=FITTED_MS) as found:
         page.get_by_role("menuitem", name="CSV table", exact=True).click()
     table = pd.read_csv(io.BytesIO(Path(found.value.path()).read_bytes()))
     assert found.value.suggested_filename == f"fit-{small.WITH_BOTH}.csv"

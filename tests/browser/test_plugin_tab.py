@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PATIENCE_MS, ROOT, free_port, start_visit
+from conftest import PATIENCE_MS, ROOT, free_port, start_visit, wait_until_served
 
 pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=2)
 
@@ -25,15 +22,7 @@ def address(surveys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     command += ["--survey", str(surveys["small"]), "--plugin", "docs/examples/colour_profile.py"]
     with log.open("wb") as stream:
         process = subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=stream)
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/favicon.ico", timeout=2):
-                break
-        except (urllib.error.URLError, OSError):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.25)
+    wait_until_served(process, port, log)
     yield f"http://127.0.0.1:{port}/"
     process.terminate()
     process.wait(timeout=PATIENCE_MS / 1000)

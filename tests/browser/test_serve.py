@@ -5,15 +5,12 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, free_port, serve, start_visit
+from conftest import PATIENCE_MS, ROOT, free_port, serve, start_visit, wait_until_served
 
 pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=2)
 
@@ -25,18 +22,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [sys.executable, "-m", "galam_explorer", "serve", "--port", str(port)]
     with log.open("wb") as stream:
         process = subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=stream)
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/favicon.ico", timeout=2):
-                break
-        except (urllib.error.URLError, OSError):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.25)
+    wait_until_served(process, port, log)
     yield f"http://127.0.0.1:{port}/"
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE_MS / 1000)
     with socket.socket() as probe:  # The server must not outlive the command.
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
@@ -57,7 +46,7 @@ def test_page_says_that_the_server_is_gone(browser: Any, tmp_path: Path) -> None
     visit = start_visit(browser, address)
     visit.open()
     process.kill()
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE_MS / 1000)
     visit.page.wait_for_selector("text=The server does not answer any more")
     visit.page.context.close()
 
@@ -80,7 +69,7 @@ def test_a_port_in_use_and_a_missing_survey_are_explained(address: str, tmp_path
         (["--model", str(tmp_path / "nowhere")], "no model here"),
     ):
         command = [sys.executable, "-m", "galam_explorer", "serve", *arguments]
-        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
         assert run.returncode == 1
         assert words in run.stderr
         assert "Traceback" not in run.stderr
