@@ -1,7 +1,7 @@
 """Figures that are drawn once for all sessions.
 
-To draw an overlay takes HoloViews half a second, to copy the Bokeh figure that came of it a
-tenth of that; a page has five of them.
+To draw an overlay takes HoloViews some half a second on a slow machine, to copy the Bokeh
+figure that came of it a quarter of that or less; a page has five of them.
 """
 
 from __future__ import annotations
