@@ -290,7 +290,8 @@ def test_whole_survey_is_counted_in_the_background(dashboard: Dashboard) -> None
     data, config = dashboard.state.data, dashboard.state.config.replace(n_pixels=7)
     assert job_for(data, config) is None
     job = job_for(data, config, start=True)
-    deadline = time.monotonic() + 60
+    # Its processes are polite: busy cores come first.
+    deadline = time.monotonic() + 600
     while job.state == "running" and time.monotonic() < deadline:
         time.sleep(0.1)
     assert job.state == "done", job.problem
@@ -303,7 +304,7 @@ def test_count_can_be_cancelled(dashboard: Dashboard) -> None:
     config = dashboard.state.config.replace(n_pixels=8)
     job = job_for(dashboard.state.data, config, start=True)
     job.cancel()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while job.state == "running" and time.monotonic() < deadline:
         time.sleep(0.1)
     assert job.state == "cancelled"

@@ -18,6 +18,7 @@ pn = pytest.importorskip("panel")
 
 from bokeh.document import Document  # noqa: E402
 from bokeh.models import ImportedStyleSheet  # noqa: E402
+from panel.util import edit_readonly  # noqa: E402
 
 from galam_explorer.app import background, models  # noqa: E402
 from galam_explorer.app.dashboard import Dashboard  # noqa: E402
@@ -254,6 +255,31 @@ def test_review_marks_follow_the_survey(folder: Path) -> None:
     state.select(marked)
     review.toggle()
     assert len(review.queue) == 0
+
+
+def test_note_that_the_field_was_never_left_with_is_kept(folder: Path) -> None:
+    dashboard = Dashboard({"small": str(folder)}, {})
+    state, review = dashboard.state, dashboard.review
+    review.open()
+    first = state.galaxy_id
+    with edit_readonly(review._note):
+        review._note.value_input = "typed"
+    state.next()
+    assert review.queue.note(first) == "typed"
+    assert review._note.value == review._note.value_input == ""
+    assert state.galaxy_id not in review.queue
+    state.select(first)
+    assert review._note.value == "typed"
+    with edit_readonly(review._note):
+        review._note.value_input = "typed again"
+    review.toggle()
+    assert first not in review.queue
+    assert review._note.value_input == ""
+    review.queue.put(first, "another page's")
+    review.dialog.open = False
+    review.open()
+    assert review._note.value == "another page's"
+    review.queue.remove([first])
 
 
 def test_view_alone_follows_its_state(folder: Path) -> None:

@@ -49,7 +49,7 @@ def model(survey: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def wait(done: Callable[[], Any]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not done():
         assert time.monotonic() < end, "nothing came"
         time.sleep(0.02)
@@ -120,6 +120,8 @@ def test_what_a_galaxy_lacks_is_said(survey: Path, model: Path, galaxy: str) -> 
     view.show(view.state.data.survey[galaxy])
     wait(lambda: view.found.id == galaxy)
     wait(lambda: view.gradient is not None or view._no_gradient.object)
+    # What is found is known before all of it is drawn.
+    wait(lambda: view._no_residual.object)
     assert view.found.reason
     assert "R²</abbr>" not in view._head.object
     assert view.table()[0].shape[0] == 1024

@@ -7,8 +7,20 @@ from typing import Any, ClassVar
 
 import panel as pn
 import param
+from panel.models.file_dropper import FileDropper
 
-__all__ = ["Dropper"]
+__all__ = ["Dropper", "drop_previews"]
+
+
+def drop_previews() -> None:
+    """Leave FilePond's preview plugins out of pages served from now on.
+
+    They switch themselves on when they load, whether wanted or not; that of PDF files
+    reads the file of an item that has gone, an error in the browser's console.
+    """
+    FileDropper.__javascript_raw__ = [
+        address for address in FileDropper.__javascript_raw__ if "-preview" not in address
+    ]
 
 
 class Dropper(pn.widgets.FileDropper):

@@ -8,6 +8,7 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
+from galam_explorer.app.live import hold
 from galam_explorer.app.review import MAX_NOTE, ReviewQueue, review_of
 from galam_explorer.app.views.base import View, escape, html_pane
 from galam_explorer.app.views.table import PlainDesign
@@ -17,8 +18,10 @@ __all__ = ["ReviewDialog"]
 
 _HINT = (
     "<kbd>m</kbd> marks or unmarks the chosen galaxy, <kbd>n</kbd> opens this. "
-    "Marks are saved at once, beside the survey."
+    "Marks and notes are saved at once, beside the survey."
 )
+_SETTLE_MS = 800
+"""How long nothing is typed before a note is saved."""
 
 
 class ReviewDialog(View):
@@ -35,14 +38,17 @@ class ReviewDialog(View):
 
     def __init__(self, state: Any, bridge: Any = None) -> None:
         super().__init__(state, bridge)
-        self._quiet = False
+        self._quiet, self._unsaved, self._pending = False, False, None
+        # What the note in the field is about.
+        self._about: tuple[ReviewQueue | None, str] = (None, "")
         self._heading = html_pane()
         self._note = pmui.TextAreaInput(
             label="Note on this galaxy", rows=2, max_length=MAX_NOTE, value="",
-            placeholder="What is odd about it? Leave the field to save.", margin=0,
+            placeholder="What is odd about it?", margin=0,
             sizing_mode="stretch_width", size="small",
         )  # fmt: skip
-        self._note.param.watch(self._noted, "value")
+        self._note.param.watch(self._left, "value")
+        self._note.param.watch(self._typed, "value_input")
         self._table = pn.widgets.Tabulator(
             pd.DataFrame({"id": [], "note": [], "time": []}, dtype=str), show_index=False,
             disabled=True, pagination="remote", page_size=8, layout="fit_columns", theme="simple",
@@ -80,6 +86,10 @@ class ReviewDialog(View):
     def open(self) -> None:
         """Show the dialog."""
         self.dialog.open = True
+        if self.queue is not None and not self._unsaved:
+            # Another page may have changed it.
+            self._about = (self.queue, self.state.galaxy_id)
+            self._fill(self.queue.note(self.state.galaxy_id))
         self._refresh()
 
     def toggle(self) -> None:
@@ -87,16 +97,48 @@ class ReviewDialog(View):
         queue, galaxy_id = self.queue, self.state.galaxy_id
         if queue is None or not galaxy_id:
             return
-        if galaxy_id in queue:
+        marked = galaxy_id in queue
+        self._save()
+        if marked:
+            self._fill("")
             self._try(lambda: queue.remove([galaxy_id]), f"{galaxy_id} is no longer marked")
-        else:
+        elif galaxy_id not in queue:
             self._try(lambda: queue.put(galaxy_id), f"{galaxy_id} is marked (n: add a note)")
 
-    def _noted(self, event: Any) -> None:
-        queue, galaxy_id = self.queue, self.state.galaxy_id
-        if self._quiet or queue is None or not galaxy_id or event.new == queue.note(galaxy_id):
+    def _typed(self, _event: Any) -> None:
+        """Save what is typed when the typing rests: who writes may never leave the field."""
+        doc = pn.state.curdoc
+        if self._quiet:
             return
-        self._try(lambda: queue.put(galaxy_id, event.new or ""), f"Note on {galaxy_id} saved")
+        self._unsaved = True
+        if doc is not None and doc.session_context is not None:
+            self._forget_pending()
+            self._pending = doc.add_timeout_callback(lambda: hold(self._save), _SETTLE_MS)
+
+    def _left(self, _event: Any) -> None:
+        if not self._quiet:
+            self._unsaved = True
+            self._save()
+
+    def _forget_pending(self) -> None:
+        doc, pending, self._pending = pn.state.curdoc, self._pending, None
+        if pending is not None and doc is not None and pending in doc.session_callbacks:
+            doc.remove_timeout_callback(pending)
+
+    def _save(self) -> None:
+        """Keep what was typed for the galaxy that the field is about."""
+        self._forget_pending()
+        (queue, galaxy_id), note = self._about, self._note.value_input or ""
+        if not self._unsaved or queue is None or not galaxy_id:
+            return
+        self._fill(note)
+        if note != queue.note(galaxy_id):
+            self._try(lambda: queue.put(galaxy_id, note), f"Note on {galaxy_id} saved")
+
+    def _fill(self, note: str) -> None:
+        self._quiet, self._unsaved = True, False
+        self._note.value = note
+        self._quiet = False
 
     def _try(self, change: Any, done: str) -> None:
         try:
@@ -121,13 +163,14 @@ class ReviewDialog(View):
         # A dialog that nobody sees must not slow down every selection.
         if queue is None or not self.dialog.open:
             return
+        if (queue, galaxy_id) != self._about:
+            self._save()
+            self._about = (queue, galaxy_id)
+            self._fill(queue.note(galaxy_id))
         if queue.problem:
             self.state.notify("warning", f"Review queue: {queue.problem}")
             queue.problem = ""
         marked = galaxy_id in queue
-        self._quiet = True
-        self._note.value = queue.note(galaxy_id)
-        self._quiet = False
         self._toggle.label = "Unmark" if marked else "Mark"
         self._heading.object = (
             f'<div class="g"><b>{escape(galaxy_id)}</b> '
