@@ -41,6 +41,13 @@ class Dropper(pn.widgets.FileDropper):
         "max_bytes": None,
     }
 
+    def _process_param_change(self, params: dict[str, Any]) -> dict[str, Any]:
+        found = super()._process_param_change(params)
+        if found.get("previews") == []:
+            # Bokeh does not send what is its default; the browser's own default is all.
+            found["previews"] = ["none"]
+        return found
+
     def _process_event(self, event: Any) -> None:
         if event.event_name == "upload_event" and not self._takes(event.data):
             return
