@@ -174,8 +174,43 @@ function remember_styles() {
   properties.calm = true
 }
 
+// At each drawing Bokeh writes the position of each of its parts into a style sheet anew. The
+// same rules written again cost the browser a search of all styles at the next text drawn.
+function write_styles_once() {
+  let sheets
+  try {
+    sheets = globalThis.Bokeh?.require?.("core/dom").InlineStyleSheet?.prototype
+  } catch { return }
+  if (!sheets?._update || sheets.calm) { return }
+  const write = sheets._update
+  sheets._update = function (css) {
+    if (this.galam_css !== css) {
+      this.galam_css = css
+      write.call(this, css)
+    }
+  }
+  sheets.calm = true
+  // What the size of letters without a unit is relative to; asked for at each drawing.
+  const figures = view_of("Figure")
+  const size = figures && inherited(figures, "base_font_size")
+  if (size?.get) {
+    Object.defineProperty(figures, "base_font_size", {configurable: true, get() {
+      if (this.el.isConnected) { this.galam_font_size ??= size.get.call(this) }
+      return this.galam_font_size ?? size.get.call(this)
+    }})
+  }
+}
+
+function inherited(prototype, name) {
+  for (let one = prototype; one; one = Object.getPrototypeOf(one)) {
+    const found = Object.getOwnPropertyDescriptor(one, name)
+    if (found) { return found }
+  }
+}
+
 function improve() {
   remember_styles()
+  write_styles_once()
   paint_in_pieces()
   lay_out_once()
 }
