@@ -190,6 +190,15 @@ function write_styles_once() {
     }
   }
   sheets.calm = true
+  // The box of what a glyph has drawn, which nothing here is placed in, moves with all data.
+  const glyphs = view_of("GlyphRenderer")
+  if (glyphs?.update_position) {
+    const place = glyphs.update_position
+    glyphs.update_position = function () {
+      if (!this.galam_placed) { place.call(this) }
+      this.galam_placed = true
+    }
+  }
   // What the size of letters without a unit is relative to; asked for at each drawing.
   const figures = view_of("Figure")
   const size = figures && inherited(figures, "base_font_size")
