@@ -157,6 +157,7 @@ class Dashboard:
         self._pending = None
         if self.workspace is not None:
             self.workspace.show()
+            self._link()
         self._last = time.perf_counter()
 
     def close(self) -> None:
@@ -189,7 +190,12 @@ class Dashboard:
         while self._messages and pn.state.notifications is not None:
             self._send_toast(self._messages.pop(0))
 
-    def _relink(self, *_events: Any) -> None:
+    def _relink(self, *events: Any) -> None:
+        # With another galaxy the address goes in the same message as all that is drawn.
+        if self.workspace is None or all(event.name != "galaxy_id" for event in events):
+            self._link()
+
+    def _link(self) -> None:
         # Panel's own location adds an entry to the browser's history at each change.
         if pn.state.location:
             self.bridge.search = "?" + urlencode(self.state.link())

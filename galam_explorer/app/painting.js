@@ -217,7 +217,25 @@ function inherited(prototype, name) {
   }
 }
 
+// New columns of another length are told twice, as data and as rows, and all that is drawn
+// of them would be prepared twice.
+function update_once() {
+  const glyphs = view_of("GlyphRenderer")
+  if (!glyphs?.update_data || glyphs.update_once) { return }
+  const update = glyphs.update_data
+  glyphs.update_data = function (indices) {
+    if (indices !== undefined) { return update.call(this, indices) }
+    this.galam_update ??= Promise.resolve().then(() => {
+      this.galam_update = null
+      return update.call(this)
+    })
+    return this.galam_update
+  }
+  glyphs.update_once = true
+}
+
 function improve() {
+  update_once()
   remember_styles()
   write_styles_once()
   paint_in_pieces()
