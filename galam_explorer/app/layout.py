@@ -21,7 +21,7 @@ from galam_explorer.app.sources import model_sources, survey_sources
 from galam_explorer.app.surroundings import follow_page, kernel_schedule
 from galam_explorer.app.tidy import release, tidy_soon
 from galam_explorer.app.views.base import escape, html_pane
-from galam_explorer.app.views.dropper import drop_previews
+from galam_explorer.app.views.dropper import calm_dropper
 from galam_explorer.errors import GalamError
 from galam_explorer.plugins import load_named_plugins
 
@@ -53,7 +53,7 @@ def build_app(survey: str | Path | None = None, model: str | Path | None = None)
     pn.extension("tabulator", "filedropper", notifications=True, disconnect_notification=_GONE)
     pn.config.respect_explicit_sizing = True
     pn.config.js_files = {"painting": PAINTING}
-    drop_previews()
+    calm_dropper()
     hold_preload()
     preload_soon()
     quicken_models()

@@ -234,8 +234,36 @@ function update_once() {
   glyphs.update_once = true
 }
 
+// FilePond, which takes the files of "Your galaxy", draws sixty times a second on every page
+// that has its script, unless it finds that somebody draws for it: here, while there is a place
+// to drop files (see dropper.py).
+function draw_droppers_shown() {
+  const painter = globalThis.__framePainter
+  const droppers = view_of("panel.models.file_dropper.FileDropper")
+  if (!painter?.galam || !droppers?.render || droppers.calm) { return }
+  const {render, remove} = droppers, shown = new Set()
+  const tick = () => {
+    if (!shown.size) { return }
+    // Not with the frames, which stop while another tab of the browser is looked at.
+    setTimeout(tick, 1000 / 60)
+    for (const read of painter.readers) { read() }
+    for (const write of painter.writers) { write(performance.now()) }
+  }
+  droppers.render = function () {
+    render.call(this)
+    shown.add(this)
+    if (shown.size === 1) { tick() }
+  }
+  droppers.remove = function () {
+    remove.call(this)
+    shown.delete(this)
+  }
+  droppers.calm = true
+}
+
 function improve() {
   update_once()
+  draw_droppers_shown()
   remember_styles()
   write_styles_once()
   paint_in_pieces()

@@ -9,18 +9,22 @@ import panel as pn
 import param
 from panel.models.file_dropper import FileDropper
 
-__all__ = ["Dropper", "drop_previews"]
+__all__ = ["Dropper", "calm_dropper"]
 
 
-def drop_previews() -> None:
-    """Leave FilePond's preview plugins out of pages served from now on.
+_PAINTER = "data:text/javascript,globalThis.__framePainter??={readers:[],writers:[],galam:true}"
 
-    They switch themselves on when they load, whether wanted or not; that of PDF files
-    reads the file of an item that has gone, an error in the browser's console.
+
+def calm_dropper() -> None:
+    """Of FilePond, load what is wanted, and let it draw only while there is a place to drop.
+
+    Its preview plugins switch themselves on when they load, whether wanted or not; that of
+    PDF files reads the file of an item that has gone, an error in the browser's console.
+    It also draws sixty times a second on every page that has its script, unless somebody
+    else (``painting.js``) says that they will do so. For pages served from now on.
     """
-    FileDropper.__javascript_raw__ = [
-        address for address in FileDropper.__javascript_raw__ if "-preview" not in address
-    ]
+    wanted = [one for one in FileDropper.__javascript_raw__ if "-preview" not in one]
+    FileDropper.__javascript_raw__ = [_PAINTER, *(one for one in wanted if one != _PAINTER)]
 
 
 class Dropper(pn.widgets.FileDropper):

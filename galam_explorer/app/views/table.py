@@ -76,6 +76,8 @@ class GalaxyTable(View):
             formatters=self._formatters(),
             editors=dict.fromkeys(self._full.columns, None),
             widths={"image": 46, "id": 116},
+            # Else each row, and each picture that has come, is measured.
+            configuration={"rowHeight": 30},
             header_tooltips=self._tooltips(),
             text_align={"image": "center"},
             sortable={name: name != "image" for name in self._full.columns},
