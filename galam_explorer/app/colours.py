@@ -184,7 +184,7 @@ class SkyColours:
         """What the user must know about the colours; empty if they say it themselves."""
         one, found = self.residual, self._found
         if one is None:
-            return ""
+            return _lacking(self.current())
         if self.problem:
             return f"no residuals: {self.problem}"
         if found is None:
@@ -195,10 +195,19 @@ class SkyColours:
         if lack := self._lack(found, one):
             return f"no residuals: {lack}"
         known = int(np.isfinite(self.current().values).sum())
-        return f"{known:,} with {one.title.split(',')[0]}; the others are faint"
+        return f"{known:,} with {one.title.split(',')[0]}; the others are grey"
 
     @staticmethod
     def _lack(found: Population, one: Residual) -> str:
         if one.predictor not in found.predictors:
             return f"this model has no {_MODELS[one.predictor]}"
         return "" if one.reference in found.references else f"this survey has no {one.reference}"
+
+
+def _lacking(found: Colouring) -> str:
+    """That some galaxies have no value; empty if all have."""
+    if found.values.dtype.kind != "f":
+        return ""
+    known = int(np.isfinite(found.values).sum())
+    name = found.label.split(",")[0]
+    return f"{known:,} with {name}; the others are grey" if known < len(found.values) else ""

@@ -8,10 +8,16 @@ import panel_material_ui as pmui
 
 from galam_explorer.config import NetworkConfig, TrainConfig
 from galam_explorer.config.presets import NETWORKS, base_of, preset_names
+from galam_explorer.evaluate.figures.predictions import SHORT_NAMES
 
 __all__ = ["TrainingForm"]
 
 _GIVEN = "as given"
+_STAGES = (
+    "Stages, trained in this order. M1: spectrum to features; M2: image to M1's features; "
+    "M3: image to features; M4: attention between M2's and M3's; M4 real: the same with M1's "
+    "features; image only: one network on the image, as large as M2, M3 and M4 together"
+)
 _TARGETS = {"label": "pPXF labels", "truth": "simulated truth"}
 
 
@@ -37,8 +43,9 @@ class TrainingForm:
             value=named, width=120, **small,
         )  # fmt: skip
         self.stages = pmui.CheckButtonGroup(
-            options=list(NETWORKS), value=list(train.stages), variant="outlined", color="primary",
-            description="Stages, trained in this order", **small,
+            options={SHORT_NAMES.get(name, name): name for name in NETWORKS},
+            value=list(train.stages), variant="outlined", color="primary", description=_STAGES,
+            **small,
         )  # fmt: skip
         self.epochs = pmui.IntInput(
             label="Epochs", value=train.epochs, start=1, end=1000, width=116, **small

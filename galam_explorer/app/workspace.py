@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 
 from galam_explorer.app.ahead import look_ahead, neighbours
 from galam_explorer.app.bridge import Bridge
+from galam_explorer.app.live import when_locked
 from galam_explorer.app.preload import preload
 from galam_explorer.app.standalone import chosen_galaxy
 from galam_explorer.app.state import ExplorerState
@@ -139,6 +140,17 @@ class Workspace:
 
     def _tab_changed(self, *_events: Any) -> None:
         self._retry()
+        slug = self.state.tab
+        if slug in self.tabs:
+            self._show_tab()
+            return
+        # To build one takes a while; until then the heading must not lie.
+        card = empty_card(f"Opening {self.specs[slug].title}…", "")
+        self._content[:] = [html_pane(card, sizing_mode="stretch_both")]
+        self._placed = None
+        when_locked(self._show_tab)
+
+    def _show_tab(self) -> None:
         self._open_tab()
         view = self.tabs.get(self.state.tab)
         if view is not None and view.stale:

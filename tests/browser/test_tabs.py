@@ -99,7 +99,7 @@ def wait_population(visit: Visit) -> None:
 def colour_by_residual(page: Any) -> None:
     """Let the map show the residuals of the open Population tab."""
     page.get_by_role("button", name="Colour the sky map by this residual").click()
-    page.wait_for_selector("text=/with M4 − truth; the others are faint/")
+    page.wait_for_selector("text=/with M4 − truth; the others are grey/")
 
 
 def test_brushed_outliers_are_on_the_map_and_in_the_table(visit: Visit) -> None:
@@ -159,7 +159,7 @@ def test_the_map_takes_the_colours_of_the_residuals_and_the_link_keeps_them(visi
     assert np.isfinite(values).sum() > 20
     address = page.evaluate("location.search")
     page.goto(visit.address + address)
-    page.wait_for_selector("text=/with M4 − truth; the others are faint/", timeout=PATIENCE_MS)
+    page.wait_for_selector("text=/with M4 − truth; the others are grey/", timeout=PATIENCE_MS)
     page.wait_for_selector("[data-view=population]", timeout=PATIENCE_MS)
     assert page.get_by_role("tab", name="Population").get_attribute("aria-selected") == "true"
     again = np.array(visit.columns("sky", 5)["color"], float)

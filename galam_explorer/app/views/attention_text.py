@@ -40,9 +40,9 @@ def heading_html(
 
 def _which(head: int | None, query: int | None) -> str:
     if head is None and query is None:
-        return "mean of heads and groups"
+        return "mean of heads and feature groups"
     first = "mean of heads" if head is None else f"head {head + 1}"
-    second = "mean of groups" if query is None else f"feature group {query + 1}"
+    second = "mean of feature groups" if query is None else f"feature group {query + 1}"
     return f"{first}, {second}"
 
 
@@ -68,7 +68,8 @@ def map_html(
                 "the largest weight, and what every place would have if all were alike"),
         "ablation": ("Without each place", f"orange raises, blue lowers {quantity} ≤ {top:.4f} dex",
                      "change of the prediction when this place alone is taken away"),
-        "mosaic": ("All maps: click one", f"{heads} heads ↓, {queries} groups →; own scales",
+        "mosaic": ("All maps: click one",
+                   f"{heads} heads ↓, {queries} feature groups →; own scales",
                    "groups of neighbouring features; each map is scaled to its largest weight"),
         "trade": ("Weight and effect", f"{which}; {agree}", "a point for each of the places"),
     }  # fmt: skip

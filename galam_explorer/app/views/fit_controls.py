@@ -22,10 +22,19 @@ START = LabelConfig(draws=50)
 _ABOUT = {
     "engine": "batched is fast and agrees with pPXF, which is the reference",
     "templates": "Stellar populations that are mixed",
-    "mdegree": "Degree of the multiplicative polynomials; 0 for none",
-    "degree": "Degree of the additive polynomials; -1 for none. They change line strengths",
+    "mdegree": "mdegree of pPXF: degree of the multiplicative polynomials; 0 for none",
+    "degree": "degree of pPXF: degree of the additive polynomials; -1 for none. They change line "
+    "strengths",
     "emission": "Leave out emission lines, fit them too, or do nothing about them",
     "draws": "Noise realisations for the dispersion",
+}
+_LABELS = {
+    "engine": "Engine",
+    "templates": "Templates",
+    "mdegree": "Poly ×",
+    "degree": "Poly +",
+    "emission": "Em. lines",
+    "draws": "Draws",
 }
 
 
@@ -111,7 +120,7 @@ class FitControls(pn.viewable.Viewer):
         fields: dict[str, Any] = {}
         for name in ("engine", "templates", "mdegree", "degree", "emission", "draws"):
             common = {
-                "label": name,
+                "label": _LABELS[name],
                 "description": _ABOUT[name],
                 **_share(*widths.get(name, (88, 78))),
             }

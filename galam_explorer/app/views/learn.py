@@ -55,6 +55,10 @@ class LearnView(View):
             text = "This lesson needs a model: start the dashboard with `galam serve --model NAME`."
             self.state.notify("warning", text)
             return
+        if self.state.cohort:
+            # What a lesson shows would be drawn among it.
+            self.state.notify("info", f"The set of {len(self.state.cohort):,} was let go")
+            self.state.clear_cohort()
         self.state.param.update(lesson=slug, lesson_step=0)
 
     def show(self, galaxy: Galaxy | None) -> None:

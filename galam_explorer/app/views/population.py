@@ -73,7 +73,7 @@ class PopulationView(View):
         )
         self._against = pmui.Select(label="Against", options=[], **share_of_row(130), **small)
         self._set = pmui.Select(label="Galaxies", options=[], **share_of_row(135), **small)
-        self._clip = pmui.Checkbox(label="published clip", value=False, **small)
+        self._clip = pmui.Checkbox(label="clipped as published", value=False, **small)
         self._right = pmui.RadioButtonGroup(
             options=list(_RIGHT), value=_RIGHT[0], color="primary", variant="outlined", **small
         )

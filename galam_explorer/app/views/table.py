@@ -149,7 +149,7 @@ class GalaxyTable(View):
 
     def _entitle(self) -> None:
         count, total = len(self._widget.ordered()), len(self._full)
-        text = f"{count:,} galaxies" if count == total else f"{count:,} of {total:,} galaxies"
+        text = f"{count:,} galaxies" if count == total else f"{count:,} of {total:,}"
         self._title.object = f'<div class="g"><h2>Table <span class="soft">{text}</span></h2></div>'
 
     # -- selection -------------------------------------------------------------------

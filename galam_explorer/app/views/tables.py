@@ -143,6 +143,11 @@ class TablesView(View):
                 "galaxies are real, ours are simulated: compare the order of the models, not "
                 "the levels."
             )
+        if self._which.value == "Table 1: models":
+            text += (
+                " MMLforGalAM is M4; MMLforGalAMwithReal is M4 with the real features of the "
+                "spectrum in place of M2's."
+            )
         self._against.visible = self._which.value != "Simulated features"
         self._about.object = f'<div class="g soft" data-view="tables">{text}</div>'
         empty = '<div class="g">Nothing was measured.</div>'

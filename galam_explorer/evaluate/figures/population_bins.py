@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from galam_explorer.evaluate.figures.population import QUANTITIES, plot_options
+from galam_explorer.evaluate.figures.predictions import SHORT_NAMES
 from galam_explorer.evaluate.figures.style import Style, style_for
 
 __all__ = ["coverage_figure", "sn_scatter_figure"]
@@ -112,7 +113,8 @@ def coverage_figure(
         x = np.array([bins.index(one) for one in mine["bin"]]) + shift
         y = mine["coverage"].to_numpy(float)
         layers.append(hv.ErrorBars((x, y, mine["error"].to_numpy(float))).opts(color=colour))
-        layers.append(hv.Points((x, y), list(_POINTS), label=name).opts(color=colour, size=7))
+        title = SHORT_NAMES.get(name, name)
+        layers.append(hv.Points((x, y), list(_POINTS), label=title).opts(color=colour, size=7))
     return hv.Overlay(layers).opts(
         plot_options(
             "", "share inside the interval", ylim=(0.2, 1.03), xlim=(-0.6, len(bins) - 0.4),

@@ -17,6 +17,7 @@ from galam_explorer.records import Prediction, StellarPopulation
 __all__ = [
     "PREDICTORS",
     "QUANTITIES",
+    "SHORT_NAMES",
     "StripRow",
     "disagreements",
     "domain_warning",
@@ -32,6 +33,16 @@ PREDICTORS = {
     "m4_real": ("M4 image+real", "Image, and the real features of the spectrum"),
 }
 """Name in the strip and what goes in (paper Sect. 3 and Table 1)."""
+
+SHORT_NAMES = {
+    "m1": "M1",
+    "m2": "M2",
+    "m3": "M3",
+    "m4": "M4",
+    "m4_real": "M4 real",
+    "image_only": "image only",
+}
+"""Networks as legends, ticks and buttons call them."""
 
 QUANTITIES = {
     "log_age": ("log age (log yr)", (8.4, 10.2)),

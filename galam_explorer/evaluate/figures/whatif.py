@@ -32,7 +32,6 @@ PREDICTOR_NAMES = {key: text for key, (text, _) in strip.PREDICTORS.items()} | {
     "image_only": "image only"
 }
 """Every predictor a model may have, in the order of figures."""
-_TICKS = {"m1": "M1", "m3": "M3", "m4": "M4", "m4_real": "M4 real", "image_only": "image only"}
 _NUMBERS = 0.75
 """Room for the numbers on the right, in units of the rest of the axis."""
 _UP, _DOWN = 0.2, -0.14
@@ -286,7 +285,7 @@ def change_figure(
     style = style_for(dark)
     sources, axes = change_sources(before, after, quantity, against, dark=dark)
     truth, label, faint, rings, wide, narrow, points, numbers, notes = sources
-    names = [_TICKS[key] for key in PREDICTOR_NAMES if key in after or key in before]
+    names = [strip.SHORT_NAMES[key] for key in PREDICTOR_NAMES if key in after or key in before]
     text = {"text_font_size": "11px", "text_baseline": "middle", "xoffset": 0, "yoffset": 0,
             "text_align": "right"}  # fmt: skip
     bars = [by_column(line_color="color")]
