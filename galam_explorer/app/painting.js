@@ -242,17 +242,21 @@ function draw_droppers_shown() {
   const droppers = view_of("panel.models.file_dropper.FileDropper")
   if (!painter?.galam || !droppers?.render || droppers.calm) { return }
   const {render, remove} = droppers, shown = new Set()
-  const tick = () => {
-    if (!shown.size) { return }
-    // Not with the frames, which stop while another tab of the browser is looked at.
-    setTimeout(tick, 1000 / 60)
+  // By the clock: frames stop while another tab of the browser is looked at.
+  let clock = null
+  const draw = () => {
+    if (!shown.size) {
+      clearInterval(clock)
+      clock = null
+      return
+    }
     for (const read of painter.readers) { read() }
     for (const write of painter.writers) { write(performance.now()) }
   }
   droppers.render = function () {
     render.call(this)
     shown.add(this)
-    if (shown.size === 1) { tick() }
+    clock ??= setInterval(draw, 1000 / 60)
   }
   droppers.remove = function () {
     remove.call(this)

@@ -33,7 +33,7 @@ _LABELS = {
     "templates": "Templates",
     "mdegree": "Poly ×",
     "degree": "Poly +",
-    "emission": "Em. lines",
+    "emission": "Lines",
     "draws": "Draws",
 }
 

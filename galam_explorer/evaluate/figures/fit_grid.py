@@ -93,7 +93,9 @@ def weights_sources(
         **beside_marks(corners, (at, true), (x[-1] - x[0], y[-1] - y[0])),
         "text": np.array([f"{100 * one:.0f}" for one in flat[big]], dtype=object),
     }
-    axes = {"xlim": (x[0], x[-1]), "ylim": (y[0], y[-1])}
+    # Room for numbers that stand beside a mark at the edge.
+    wide, high = 0.03 * (x[-1] - x[0]), 0.06 * (y[-1] - y[0])
+    axes = {"xlim": (x[0] - wide, x[-1] + wide), "ylim": (y[0] - high, y[-1] + high)}
     return [cells, text, at, true], axes
 
 
