@@ -154,6 +154,39 @@ function lay_out_once() {
   }
 }
 
+// A table that waits to be drawn anew asks again at once, without rest, whether it may; and for
+// ever if one of its style sheets was replaced before it had loaded: half of all visits kept a
+// core of the browser's machine busy.
+function wait_politely() {
+  const tables = view_of("panel.models.tabulator.DataTabulator")
+  if (!tables?._flush_resize_when_root_ready || !tables._has_active_editor || tables.polite) {
+    return
+  }
+  const flush = tables._flush_resize_when_root_ready
+  tables._flush_resize_when_root_ready = async function () {
+    await this.root.ready
+    while (this._resize_pending && !may_draw(this)) {
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+    return flush.call(this)
+  }
+  tables.polite = true
+}
+
+function may_draw(table) {
+  if (table._is_scrolling || table._initializing || !table.container || table.is_drawing
+    || table._has_active_editor()) {
+    return false
+  }
+  const sheets = table._initialized_stylesheets ?? new Map()
+  const links = [...table.shadow_el.querySelectorAll("link")]
+  for (const address of sheets.keys()) {
+    const link = links.find((one) => one.href === address)
+    if (!link || link.sheet) { sheets.set(address, true) }
+  }
+  return [...sheets.values()].every((one) => one)
+}
+
 // At each drawing Bokeh asks the style sheets for every colour of every axis, and the browser
 // must then first work out the styles of all that has just changed. What they say of a figure
 // stays while it is on the page.
@@ -266,6 +299,7 @@ function draw_droppers_shown() {
 }
 
 function improve() {
+  wait_politely()
   update_once()
   draw_droppers_shown()
   remember_styles()
