@@ -149,8 +149,11 @@ class GalaxyTable(View):
 
     def _entitle(self) -> None:
         count, total = len(self._widget.ordered()), len(self._full)
-        text = f"{count:,} galaxies" if count == total else f"{count:,} of {total:,}"
-        self._title.object = f'<div class="g"><h2>Table <span class="soft">{text}</span></h2></div>'
+        text = f"{count:,} galaxies" if count == total else f"{count:,} of {total:,} galaxies"
+        self._title.object = (
+            '<div class="g"><h2 style="white-space:nowrap;overflow:hidden;text-overflow:ellipsis">'
+            f'Table <span class="soft">{text}</span></h2></div>'
+        )
 
     # -- selection -------------------------------------------------------------------
 
