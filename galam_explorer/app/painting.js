@@ -155,8 +155,7 @@ function lay_out_once() {
 }
 
 // A table that waits to be drawn anew asks again at once, without rest, whether it may; and for
-// ever if one of its style sheets was replaced before it had loaded: half of all visits kept a
-// core of the browser's machine busy.
+// ever if one of its style sheets was replaced before it had loaded: a page that kept a core busy.
 function wait_politely() {
   const tables = view_of("panel.models.tabulator.DataTabulator")
   if (!tables?._flush_resize_when_root_ready || !tables._has_active_editor || tables.polite) {
