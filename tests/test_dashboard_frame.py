@@ -282,6 +282,27 @@ def test_note_that_the_field_was_never_left_with_is_kept(folder: Path) -> None:
     review.queue.remove([first])
 
 
+def test_note_that_could_not_be_written_is_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dashboard = Dashboard({"small": str(folder)}, {})
+    state, review = dashboard.state, dashboard.review
+    review.open()
+    first = state.galaxy_id
+
+    def refuse(*_args: Any) -> None:
+        raise GalamError("no room", "disk", "free some")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(review.queue), "put", refuse)
+        review._note.value = "kept"
+        assert state.message.kind == "error"
+    assert review._note.value == "kept"
+    state.next()
+    assert review.queue.note(first) == "kept"
+    review.queue.remove([first])
+
+
 def test_view_alone_follows_its_state(folder: Path) -> None:
     view = GalaxyView.from_survey(folder, galaxy="sim-000003")
     root = pn.panel(view).get_root(Document())

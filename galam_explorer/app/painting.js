@@ -9,6 +9,12 @@ function view_of(name) {
   return globalThis.Bokeh?.Models?.get(name)?.prototype?.default_view?.prototype
 }
 
+function class_of(module, name) {
+  try {
+    return globalThis.Bokeh?.require?.(module)[name]?.prototype
+  } catch { return undefined }
+}
+
 function screen(ctx) {
   // Exported SVG keeps its paths whole.
   return ctx instanceof CanvasRenderingContext2D
@@ -190,10 +196,7 @@ function may_draw(table) {
 // must then first work out the styles of all that has just changed. What they say of a figure
 // stays while it is on the page.
 function remember_styles() {
-  let properties
-  try {
-    properties = globalThis.Bokeh?.require?.("core/visuals/visual").VisualProperties?.prototype
-  } catch { return }
+  const properties = class_of("core/visuals/visual", "VisualProperties")
   if (!properties?._get_css_value || properties.calm) { return }
   const ask = properties._get_css_value
   properties._get_css_value = function (name) {
@@ -209,10 +212,7 @@ function remember_styles() {
 // At each drawing Bokeh writes the position of each of its parts into a style sheet anew. The
 // same rules written again cost the browser a search of all styles at the next text drawn.
 function write_styles_once() {
-  let sheets
-  try {
-    sheets = globalThis.Bokeh?.require?.("core/dom").InlineStyleSheet?.prototype
-  } catch { return }
+  const sheets = class_of("core/dom", "InlineStyleSheet")
   if (!sheets?._update || sheets.calm) { return }
   const write = sheets._update
   sheets._update = function (css) {
@@ -222,6 +222,11 @@ function write_styles_once() {
     }
   }
   sheets.calm = true
+  leave_glyphs_placed()
+  remember_font_size()
+}
+
+function leave_glyphs_placed() {
   // The box of what a glyph has drawn, which nothing here is placed in, moves with all data.
   const glyphs = view_of("GlyphRenderer")
   if (glyphs?.update_position) {
@@ -231,6 +236,9 @@ function write_styles_once() {
       this.galam_placed = true
     }
   }
+}
+
+function remember_font_size() {
   // What the size of letters without a unit is relative to; asked for at each drawing.
   const figures = view_of("Figure")
   const size = figures && inherited(figures, "base_font_size")

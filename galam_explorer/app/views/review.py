@@ -133,20 +133,26 @@ class ReviewDialog(View):
             return
         self._fill(note)
         if note != queue.note(galaxy_id):
-            self._try(lambda: queue.put(galaxy_id, note), f"Note on {galaxy_id} saved")
+            # What could not be written is tried again at the next occasion.
+            self._unsaved = not self._try(
+                lambda: queue.put(galaxy_id, note), f"Note on {galaxy_id} saved"
+            )
 
     def _fill(self, note: str) -> None:
         self._quiet, self._unsaved = True, False
         self._note.value = note
         self._quiet = False
 
-    def _try(self, change: Any, done: str) -> None:
+    def _try(self, change: Any, done: str) -> bool:
+        """Change the queue and say so; whether it went well."""
+        problem: GalamError | None = None
         try:
             change()
-            self.state.notify("success", done)
         except GalamError as error:
-            self.state.notify("error", error)
+            problem = error
+        self.state.notify("error" if problem else "success", problem or done)
         self._refresh()
+        return problem is None
 
     def _as_set(self) -> None:
         if self.queue is not None:
