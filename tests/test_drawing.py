@@ -19,9 +19,21 @@ from galam_explorer.app import live  # noqa: E402
 from galam_explorer.app.drawing import draw, draw_like  # noqa: E402
 from galam_explorer.app.live import LiveFigure  # noqa: E402
 from galam_explorer.app.state import ExplorerState  # noqa: E402
+from galam_explorer.app.views import whatif_figures  # noqa: E402
+from galam_explorer.app.views.attention import AttentionView  # noqa: E402
+from galam_explorer.app.views.features import FeaturesView  # noqa: E402
+from galam_explorer.app.views.filmstrip import Filmstrip  # noqa: E402
+from galam_explorer.app.views.fit import FitView  # noqa: E402
 from galam_explorer.app.views.galaxy import GalaxyView  # noqa: E402
+from galam_explorer.app.views.training import TrainingView  # noqa: E402
+from galam_explorer.app.views.whatif_figures import (  # noqa: E402
+    QUANTITIES,
+    WhatIfFigures,
+    draw_ahead,
+)
 from galam_explorer.evaluate.figures.cutout import cutout_figure  # noqa: E402
 from galam_explorer.evaluate.figures.sky import sky_figure  # noqa: E402
+from galam_explorer.evaluate.figures.whatif import Against  # noqa: E402
 
 hv.extension("bokeh")
 
@@ -176,3 +188,33 @@ def test_options_do_not_bring_back_the_galaxy_before(tmp_path: Path) -> None:
     drawn = view._spectrum.figure.x_range.end
     state.rest_frame = False
     assert view._spectrum.figure.x_range.end > drawn
+
+
+@pytest.mark.parametrize("view", [AttentionView, FeaturesView, Filmstrip, FitView, TrainingView])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_was_drawn_ahead_is_not_drawn_again(view: Any, theme: str) -> None:
+    state = ExplorerState({}, theme=theme)
+    view.draw_ahead(state)
+    first = [live for name in view.blanks(state.dark) if (live := again(view, name, state.dark))]
+    assert len(first) == len(view.blanks(state.dark)) > 1
+    assert len({one.figure.id for one in first}) == len(first)
+
+
+def again(view: Any, name: str, dark: bool) -> Any:
+    def make() -> hv.Overlay:
+        raise AssertionError(f"{name} is drawn again")
+
+    return LiveFigure(make, name, like=(view.slug, name, dark))
+
+
+def test_the_what_if_view_is_drawn_ahead_for_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_ahead(("m1", "m4"), dark=False)
+
+    def make(*_: Any) -> hv.Overlay:
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(whatif_figures, "_blank", make)
+    figures = WhatIfFigures(("m1", "m4"), dark=False)
+    assert figures["log_age"].figure.id != figures["m_h"].figure.id
+    with pytest.raises(AssertionError, match="drawn again"):
+        figures.show(None, None, dict.fromkeys(QUANTITIES, Against()), ("m1",))

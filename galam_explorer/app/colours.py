@@ -194,8 +194,7 @@ class SkyColours:
             return f"predicting the survey{far}"
         if lack := self._lack(found, one):
             return f"no residuals: {lack}"
-        known = int(np.isfinite(self.current().values).sum())
-        return f"{known:,} with {one.title.split(',')[0]}; the others are grey"
+        return _known(self.current().values, one.title)
 
     @staticmethod
     def _lack(found: Population, one: Residual) -> str:
@@ -208,6 +207,11 @@ def _lacking(found: Colouring) -> str:
     """That some galaxies have no value; empty if all have."""
     if found.values.dtype.kind != "f":
         return ""
-    known = int(np.isfinite(found.values).sum())
-    name = found.label.split(",")[0]
-    return f"{known:,} with {name}; the others are grey" if known < len(found.values) else ""
+    complete = np.isfinite(found.values).all()
+    return "" if complete else _known(found.values, found.label)
+
+
+def _known(values: np.ndarray, label: str) -> str:
+    """How many galaxies have a colour; the label without its unit."""
+    known = int(np.isfinite(values).sum())
+    return f"{known:,} with {label.split(',')[0]}; the others are grey"

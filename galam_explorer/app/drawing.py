@@ -19,12 +19,14 @@ from bokeh.util.serialization import make_id
 
 from galam_explorer.app.data import Cache
 
-__all__ = ["DRAWING", "Drawn", "draw", "draw_like"]
+__all__ = ["DRAWING", "KEPT", "Drawn", "draw", "draw_like", "prepare_pattern"]
 
 DRAWING = threading.RLock()
 """Held while HoloViews elements are made or drawn: its option store is shared by threads."""
 
-_PATTERNS = Cache(32)
+KEPT = 60_000
+"""Figures of more galaxies are not worth the memory in which they would be kept."""
+_PATTERNS = Cache(64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +63,20 @@ def draw_like(key: Hashable, make: Callable[[], hv.Overlay]) -> Drawn:
     key : hashable
         Must name everything that the overlay depends on.
     make : callable
-        Makes the overlay, if none was drawn yet.
+        Makes the overlay, if none was drawn yet; called with `DRAWING` held.
     """
-    pattern = _PATTERNS.get(key, lambda: _pattern_of(draw(make())))
-    return _copy(pattern)
+    return _copy(_PATTERNS.get(key, lambda: _pattern_of(make)))
 
 
-def _pattern_of(drawn: Drawn) -> _Pattern:
+def prepare_pattern(key: Hashable, make: Callable[[], hv.Overlay]) -> None:
+    """Draw what `draw_like` will be asked for, if it is not there yet."""
+    if key not in _PATTERNS:
+        _PATTERNS.get(key, lambda: _pattern_of(make))
+
+
+def _pattern_of(make: Callable[[], hv.Overlay]) -> _Pattern:
+    with DRAWING:
+        drawn = draw(make())
     found = Serializer(deferred=True).serialize(drawn.figure)
     return _Pattern(found.content, found.buffers or [], [one.id for one in drawn.sources])
 

@@ -76,6 +76,11 @@ def _lean_values(values: Any) -> Any:
     return values
 
 
+def _drawn(overlay: hv.Overlay | Callable[[], hv.Overlay], like: Hashable) -> Drawn:
+    make = overlay if callable(overlay) else lambda: overlay
+    return draw(make()) if like is None else draw_like(like, make)
+
+
 class _Pane(pn.pane.Bokeh):
     """A pane whose figure still hears when its tab is shown again.
 
@@ -122,8 +127,7 @@ class LiveFigure:
         self.name = name
         self._prepare = prepare
         self._turns = 0
-        make = overlay if callable(overlay) else lambda: overlay
-        self._take(draw(make()) if like is None else draw_like(like, make))
+        self._take(_drawn(overlay, like))
         pane.setdefault("sizing_mode", "stretch_both")
         pane.setdefault("margin", 0)
         self.pane = _Pane(self, **pane)
@@ -153,10 +157,10 @@ class LiveFigure:
         self._done[part] = turn
         return True
 
-    def redraw(self, overlay: hv.Overlay) -> None:
-        """Draw anew: other colours or another kind of layers."""
+    def redraw(self, overlay: hv.Overlay | Callable[[], hv.Overlay], like: Hashable = None) -> None:
+        """Draw anew: other colours or another kind of layers; parameters as of the class."""
         old = self.figure
-        self._take(draw(overlay))
+        self._take(_drawn(overlay, like))
 
         def swap() -> None:
             # The browser looks figures up by their name: in one message, so that

@@ -51,6 +51,8 @@ class Population:
     dispersion : ndarray, shape (n, 2)
         Of the labels over noise draws; NaN where unknown.
     predictors : tuple of str
+    key : tuple
+        Of what it was made; empty if unknown.
     """
 
     ids: np.ndarray
@@ -60,6 +62,7 @@ class Population:
     references: dict[str, np.ndarray]
     dispersion: np.ndarray
     predictors: tuple[str, ...]
+    key: tuple[Any, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Galaxies of each set that is not empty."""
@@ -97,10 +100,10 @@ def load_population(data: SurveyData, model: Any, progress: Any = None) -> Popul
         If it cannot be predicted, or has neither labels nor truth.
     """
     key = (model.hash, data.survey.fingerprint, data.label_stamp())
-    return data.populations.get(key, lambda: _population(data, model, progress))
+    return data.populations.get(key, lambda: _population(data, model, progress, key))
 
 
-def _population(data: SurveyData, model: Any, progress: Any) -> Population:
+def _population(data: SurveyData, model: Any, progress: Any, key: tuple[Any, ...]) -> Population:
     # In this process: starting others from within a server takes longer than they save.
     table = model.predict(data.survey, workers=1, progress=progress)
     fields = model.info.get("label")
@@ -124,6 +127,7 @@ def _population(data: SurveyData, model: Any, progress: Any) -> Population:
         references,
         dispersion,
         tuple(model.predictors),
+        key,
     )
 
 

@@ -183,16 +183,24 @@ class Visit:
         raise AssertionError(f"{self.columns('sky', 7)['x']} is not {expected}")
 
     def frame(self, figure: str) -> dict[str, float]:
-        """Position of a figure's frame on the page, and its ranges."""
+        """Position of a figure's frame on the page, and its ranges, once it stays where it is."""
         code = """(name) => {
           const model = Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m)
-          const view = Bokeh.index.find_one_by_id(model.id)
+          const view = model && Bokeh.index.find_one_by_id(model.id)
+          if (!view?.canvas_view || !Bokeh.index.roots.every((root) => root.is_idle)) { return {} }
           const box = view.canvas_view.el.getBoundingClientRect(), {bbox} = view.frame
           return {left: box.left + bbox.left, top: box.top + bbox.top, width: bbox.width,
             height: bbox.height, x0: model.x_range.start, x1: model.x_range.end,
             y0: model.y_range.start, y1: model.y_range.end}
         }"""
-        return dict(self.page.evaluate(code, figure))
+        before: dict[str, float] = {}
+        for _ in range(PATIENCE_MS // 200):
+            found = dict(self.page.evaluate(code, figure))
+            if found and found == before:
+                return found
+            before = found
+            self.page.wait_for_timeout(200)
+        raise AssertionError(f"{figure} does not come to rest: {before}")
 
     def at(self, figure: str, x: float, y: float) -> tuple[float, float]:
         """Page coordinates of a point of a figure."""

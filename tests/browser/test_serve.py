@@ -41,6 +41,67 @@ def test_no_visit_asks_another_machine(browser: Any, address: str) -> None:
         visit.page.context.close()
 
 
+COUNT_WORK = """
+window.galam_asked = 0
+const count = (owner, name) => {
+  const real = owner[name]
+  owner[name] = function (...given) { window.galam_asked += 1; return real.apply(this, given) }
+}
+count(window, 'requestAnimationFrame')
+count(window, 'setTimeout')
+count(MessagePort.prototype, 'postMessage')
+"""
+"""All by which a page has the browser call it again at once, or for the next frame."""
+MOST_ASKED_IN_2_S = 60
+"""FilePond, left alone, asks 120 times; a table that waits without rest, ten thousands."""
+
+
+@pytest.mark.parametrize("query", ["", "?galaxy=0945-52652-0470&tab=preprocessing"])
+def test_a_page_that_nobody_touches_lets_the_browser_rest(
+    browser: Any, address: str, query: str
+) -> None:
+    visit = start_visit(browser, address)
+    visit.page.add_init_script(COUNT_WORK)
+    visit.open(query)
+    asked = []
+    for _ in range(PATIENCE_MS // 2000):  # What opens late, opens first.
+        before = visit.page.evaluate("window.galam_asked")
+        visit.page.wait_for_timeout(2000)
+        asked.append(visit.page.evaluate("window.galam_asked") - before)
+        if asked[-1] < MOST_ASKED_IN_2_S:
+            break
+    assert asked[-1] < MOST_ASKED_IN_2_S, asked
+    visit.page.context.close()
+
+
+PATCHES = """() => {
+  const view = (name) => Bokeh.Models.get(name).prototype.default_view.prototype
+  const inner = (module, name) => Bokeh.require(module)[name].prototype
+  return {
+    table_waits: view('panel.models.tabulator.DataTabulator').polite,
+    table_layout: view('panel.models.tabulator.DataTabulator').calm,
+    react_layout: view('panel.models.esm.ReactComponent').calm,
+    figure_layout: view('Figure').calm,
+    droppers: view('panel.models.file_dropper.FileDropper').calm,
+    bands: view('Patch')._paint.in_pieces,
+    lines: view('Line')._paint.in_pieces,
+    data_once: view('GlyphRenderer').update_once,
+    styles_read: inner('core/visuals/visual', 'VisualProperties').calm,
+    styles_written: inner('core/dom', 'InlineStyleSheet').calm,
+  }
+}"""
+
+
+def test_what_is_mended_in_bokeh_and_panel_is_still_there_to_be_mended(
+    browser: Any, address: str
+) -> None:
+    """Else a new version of them has made the page slow again, and nobody would know."""
+    visit = start_visit(browser, address)
+    visit.open()
+    assert [name for name, held in visit.page.evaluate(PATCHES).items() if not held] == []
+    visit.page.context.close()
+
+
 def test_page_says_that_the_server_is_gone(browser: Any, tmp_path: Path) -> None:
     process, address = serve("demo", tmp_path / "log")
     visit = start_visit(browser, address)

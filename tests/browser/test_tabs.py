@@ -110,6 +110,7 @@ def test_brushed_outliers_are_on_the_map_and_in_the_table(visit: Visit) -> None:
     visit.tab("Galaxy")
     wait_population(visit)
     figure = "population-lower-right"
+    frame = visit.frame(figure)
     drawn = visit.columns(figure, 1)
     x, y = (np.array(drawn[name], float) for name in ("x", "y"))
     known = np.isfinite(x) & np.isfinite(y)
@@ -118,7 +119,6 @@ def test_brushed_outliers_are_on_the_map_and_in_the_table(visit: Visit) -> None:
     limit = float(np.sort(-y[known] if low else y[known])[-4:-2].mean())
     outside = known & ((y < -limit) if low else (y > limit))
     assert outside.any()
-    frame = visit.frame(figure)
     bar = page.locator(".bk-tool-icon-box-select")
     boxes = [bar.nth(i).bounding_box() for i in range(bar.count())]
     above = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import panel_material_ui as pmui
 from bokeh.events import Tap
 
 from galam_explorer.app.background import compute
-from galam_explorer.app.live import DRAWING, LiveFigure
+from galam_explorer.app.live import DRAWING
 from galam_explorer.app.views.attention_text import attention_code, heading_html, map_html
 from galam_explorer.app.views.base import View, bar, empty_card, html_pane
 from galam_explorer.app.views.domain import known_badge
@@ -74,10 +75,7 @@ class AttentionView(View):
             label="Mean of all", size="small", variant="outlined", margin=0,
             on_click=lambda _e: self.choose(None, None),
         )  # fmt: skip
-        self._figures = {
-            name: LiveFigure(self._draw(name), f"attention-{name}", self._connect)
-            for name in _NAMES
-        }
+        self._figures = {name: self.live(name, self._connect) for name in _NAMES}
         self._head = html_pane(styles={"min-width": "0"})
         self._captions = {name: html_pane(styles={"flex": "0 0 auto"}) for name in _NAMES}
         self._card = html_pane(styles=_COVER, sizing_mode="stretch_both")
@@ -158,6 +156,17 @@ class AttentionView(View):
         cell = mosaic_cell(self.found.maps, event.x, event.y)
         if cell is not None:
             self.choose(*cell)
+
+    @classmethod
+    def blanks(cls, dark: bool) -> dict[str, Callable[[], hv.Overlay]]:
+        found, target = _blank(), "log_age"
+        maps, ablation = found.maps, found.ablation
+        return {
+            "map": lambda: fig.attention_figure(maps, None, None, ablation),
+            "ablation": lambda: fig.ablation_figure(maps, ablation, target),
+            "mosaic": lambda: mosaic_figure(maps, None, None, dark=dark),
+            "trade": lambda: fig.trade_figure(maps, ablation, target, None, None, dark=dark),
+        }
 
     def _draw(self, name: str) -> hv.Overlay:
         maps, ablation, dark = self.found.maps, self.found.ablation, self.state.dark

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import holoviews as hv
@@ -12,7 +13,7 @@ import panel_material_ui as pmui
 from bokeh.events import Tap
 
 from galam_explorer.app.background import compute
-from galam_explorer.app.live import DRAWING, LiveFigure
+from galam_explorer.app.live import DRAWING
 from galam_explorer.app.views.base import View, bar, empty_card, html_pane
 from galam_explorer.app.views.domain import known_badge
 from galam_explorer.app.views.features_text import (
@@ -61,9 +62,7 @@ class FeaturesView(View):
         self._number = pmui.IntInput(
             label="Feature", value=0, start=0, end=1023, size="small", width=110, margin=0
         )
-        self._figures = {
-            name: LiveFigure(self._draw(name), f"features-{name}", self._connect) for name in _NAMES
-        }
+        self._figures = {name: self.live(name, self._connect) for name in _NAMES}
         shared = self._figures["features"].figure.x_range
         self._figures["residual"].figure.x_range = shared
         self._head = html_pane(styles={"min-width": "0"})
@@ -221,6 +220,15 @@ class FeaturesView(View):
 
     def _chosen(self) -> int | None:
         return self.feature if self._target.value == "feature" else None
+
+    @classmethod
+    def blanks(cls, dark: bool) -> dict[str, Callable[[], hv.Overlay]]:
+        return {
+            "features": lambda: fig.features_figure(_NOTHING, "number", None, dark=dark),
+            "residual": lambda: fig.residual_figure(_NOTHING, "number", None, dark=dark),
+            "gradient": lambda: gradient_figure(None, _NAN, dark=dark),
+            "r2": lambda: fig.r2_figure(*_EMPTY, _NOTHING, dark=dark),
+        }
 
     def _draw(self, name: str) -> hv.Overlay:
         found, dark, order = self.found, self.state.dark, self._order.value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import holoviews as hv
@@ -67,13 +69,16 @@ class Filmstrip(View):
 
     # -- pictures ------------------------------------------------------------------
 
+    @classmethod
+    def blanks(cls, dark: bool) -> dict[str, Callable[[], hv.Overlay]]:
+        made: dict[str, Callable[[], hv.Overlay]] = {
+            step.key: partial(fig.stage_figure, _EMPTY, step.key) for step in fig.STEPS
+        }
+        made["threshold"] = partial(fig.histogram_figure, _EMPTY, dark=dark)
+        return made
+
     def _cell(self, index: int, step: fig.Step) -> pn.Column:
-        with DRAWING:
-            if step.key == "threshold":
-                overlay = fig.histogram_figure(_EMPTY, dark=self.state.dark)
-            else:
-                overlay = fig.stage_figure(_EMPTY, step.key)
-        live = LiveFigure(overlay, f"stage-{step.key}")
+        live = self.live(step.key)
         self._figures[step.key] = live
         self._captions[step.key] = html_pane(styles={"flex": "0 0 auto"})
         self._covers[step.key] = html_pane(styles=_COVER, sizing_mode="stretch_both")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import holoviews as hv
@@ -23,7 +25,7 @@ from galam_explorer.app.fitting import (
     saved_fit,
     with_curve,
 )
-from galam_explorer.app.live import DRAWING, LiveFigure
+from galam_explorer.app.live import DRAWING
 from galam_explorer.app.views.base import View, html_pane, icon_button
 from galam_explorer.app.views.fit_controls import START, FitControls
 from galam_explorer.app.views.fit_layout import COVERS, arrange_fit, cover
@@ -67,7 +69,7 @@ class FitView(View):
         self._controls = FitControls(
             self._refresh, self.fit_now, lambda error: state.notify("error", error)
         )
-        self._figures = {name: LiveFigure(self._draw(name), f"fit-{name}") for name in _NAMES}
+        self._figures = {name: self.live(name) for name in _NAMES}
         self._figures["residual"].figure.x_range = self._figures["spectrum"].figure.x_range
         self._head = html_pane(styles={"min-width": "0"})
         self._facts = html_pane(styles={"flex": "0 0 auto"})
@@ -221,26 +223,18 @@ class FitView(View):
 
     # -- drawing -------------------------------------------------------------------
 
-    def _grid(self) -> tuple[np.ndarray, np.ndarray]:
-        shown = self._shown if len(self._shown.log_age) else _NOTHING
-        return shown.log_age, shown.m_h
-
     def _labels(self) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
         fit = self._shown.population
         label = (fit.log_age, fit.m_h) if fit.status == "ok" else None
         return label, true_labels(self._galaxy)
 
+    @classmethod
+    def blanks(cls, dark: bool) -> dict[str, Callable[[], hv.Overlay]]:
+        return {name: partial(_figure, name, _NOTHING, None, None, dark) for name in _NAMES}
+
     def _draw(self, name: str) -> hv.Overlay:
-        shown, dark = self._shown, self.state.dark
-        fit, (label, truth) = shown.population, self._labels()
         with DRAWING:
-            if name == "spectrum":
-                return fit_figures.fit_figure(fit, dark=dark)
-            if name == "residual":
-                return fit_figures.residual_figure(fit, shown.error, dark=dark)
-            if name == "weights":
-                return fit_grid.weights_figure(fit.weights, *self._grid(), label, truth, dark=dark)
-            return fit_grid.draws_figure(fit.draws, label, truth, dark=dark)
+            return _figure(name, self._shown, *self._labels(), self.state.dark)
 
     def _display(self) -> None:
         shown, dark = self._shown, self.state.dark
@@ -249,7 +243,7 @@ class FitView(View):
         figures["spectrum"].update(*fit_figures.fit_sources(fit))
         figures["residual"].update(*fit_figures.residual_sources(fit, shown.error))
         figures["weights"].update(
-            *fit_grid.weights_sources(fit.weights, *self._grid(), label, truth, dark)
+            *fit_grid.weights_sources(fit.weights, *_grid(shown), label, truth, dark)
         )
         figures["draws"].update(*fit_grid.draws_sources(fit.draws, label, truth))
         waiting = self._request is not None
@@ -294,3 +288,20 @@ class FitView(View):
 
 
 _NAMES = ("spectrum", "residual", "weights", "draws")
+_Pair = tuple[float, float] | None
+
+
+def _grid(shown: Fitted) -> tuple[np.ndarray, np.ndarray]:
+    shown = shown if len(shown.log_age) else _NOTHING
+    return shown.log_age, shown.m_h
+
+
+def _figure(name: str, shown: Fitted, label: _Pair, truth: _Pair, dark: bool) -> hv.Overlay:
+    fit = shown.population
+    if name == "spectrum":
+        return fit_figures.fit_figure(fit, dark=dark)
+    if name == "residual":
+        return fit_figures.residual_figure(fit, shown.error, dark=dark)
+    if name == "weights":
+        return fit_grid.weights_figure(fit.weights, *_grid(shown), label, truth, dark=dark)
+    return fit_grid.draws_figure(fit.draws, label, truth, dark=dark)

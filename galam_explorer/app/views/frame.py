@@ -65,8 +65,10 @@ class TopBar:
         self._search.param.watch(self._searched, "enter_pressed")
         step = {"color": "light"}
         self.items: list[Any] = [
+            _what("Survey"),
             *self._survey_items(),
             self._badge,
+            _what("Model"),
             *self._model_items(),
             pn.Spacer(sizing_mode="stretch_width"),
             self._search,
@@ -155,6 +157,15 @@ def _picker(options: list[str], value: str | None, about: str) -> Any:
     return pmui.Select(
         options=options, value=value, size="small", width=150, margin=0, label="",
         variant="outlined", sx=_ON_DARK, description=about,
+    )  # fmt: skip
+
+
+def _what(text: str) -> Any:
+    """What the next item of the bar names, where there is room to say it."""
+    return html_pane(
+        f'<div class="g narrow-hides" style="color:#ffffff;font-size:12px">{escape(text)}</div>'
+        "<style>@media (max-width: 1250px) { .narrow-hides { display: none } }</style>",
+        sizing_mode=None, align="center",
     )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from bokeh.events import SelectionGeometry, Tap
 
 from galam_explorer.app.background import Progress, compute
 from galam_explorer.app.colours import RESIDUALS, Residual
-from galam_explorer.app.live import DRAWING, LiveFigure
+from galam_explorer.app.drawing import KEPT
+from galam_explorer.app.live import LiveFigure
 from galam_explorer.app.population import SETS, Population, load_population, population_code
 from galam_explorer.app.views.base import View, empty_card, html_pane, icon_button
 from galam_explorer.app.views.pointing import rows_in_box, rows_in_polygon
@@ -25,8 +26,11 @@ from galam_explorer.app.views.population_parts import (
     Choice,
     Points,
     apart_html,
+    blank,
     draw,
     facts_html,
+    makers,
+    places,
     table,
     worst,
 )
@@ -54,14 +58,13 @@ class PopulationView(View):
         self._key: tuple[Any, ...] = ()
         self._filling = False
         self._points: Points = {}
-        with DRAWING:
-            blank = hv.Overlay([hv.Curve([])]).opts(fig.plot_options("", "", toolbar=None))
-            self._figures = {
-                place: LiveFigure(
-                    blank, f"population-{place.replace(' ', '-')}", partial(self._connect, place)
-                )
-                for place in PLACES
-            }
+        self._figures = {
+            place: LiveFigure(
+                blank, f"population-{place.replace(' ', '-')}", partial(self._connect, place),
+                like="population-blank",
+            )
+            for place in PLACES
+        }  # fmt: skip
         self._build()
         self.watch(self._on_cohort, "cohort")
 
@@ -179,19 +182,22 @@ class PopulationView(View):
         )  # fmt: skip
 
     def _elements(self, words: bool = False) -> dict[str, hv.Overlay]:
-        """The four figures; where their points are is kept."""
+        """The four figures."""
         state = self.state
         rows = np.array([state.data.survey.row(one) for one in state.cohort], int)
-        made, self._points = draw(self._found, self._choice(), rows, state.row, state.dark, words)
-        return made
+        return draw(self._found, self._choice(), rows, state.row, state.dark, words)
 
     def _draw(self) -> None:
         chosen = self._model.value and self._against.value
         if self._found is None or self._filling or not chosen:
             return
-        with DRAWING:
-            for place, element in self._elements().items():
-                self._figures[place].redraw(element)
+        found, choice, dark = self._found, self._choice(), self.state.dark
+        kept = bool(found.key) and len(found.ids) <= KEPT
+        for place, make in makers(found, choice, dark).items():
+            like = (place, *found.key, choice, dark) if kept else None
+            self._figures[place].redraw(make, like)
+        self._points = places(found, choice)
+        self._mark()
         self._facts.object = facts_html(self._found, self._choice())
         self._tell_apart()
         self._paint.disabled = self._residual() is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import holoviews as hv
@@ -10,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from galam_explorer.app.columns import COLUMNS, Column
+from galam_explorer.app.drawing import DRAWING
 from galam_explorer.app.population import SETS, Population
 from galam_explorer.app.views.base import escape
 from galam_explorer.evaluate.contrast import contrast
@@ -26,8 +29,11 @@ __all__ = [
     "Choice",
     "Points",
     "apart_html",
+    "blank",
     "draw",
     "facts_html",
+    "makers",
+    "places",
     "table",
     "worst",
 ]
@@ -81,8 +87,8 @@ def draw(
     current: int | None,
     dark: bool,
     words: bool = False,
-) -> tuple[dict[str, hv.Overlay], Points]:
-    """The four figures by place, and where the galaxies are in those that have them.
+) -> dict[str, hv.Overlay]:
+    """The four figures by place.
 
     Parameters
     ----------
@@ -91,8 +97,8 @@ def draw(
     words : bool
         For pictures that stand alone: the scatter is written into the first of them.
     """
-    quantity = choice.quantity
-    reference, predicted = choice.values(found)
+    quantity, points = choice.quantity, places(found, choice)
+    reference, predicted = points["upper left"]
     residual = predicted - reference
     marked = {"cohort": cohort, "current": current, "dark": dark}
     same = {"against": REFERENCES[choice.against], "clipped": choice.clipped, **marked}
@@ -100,9 +106,7 @@ def draw(
         "upper left": fig.comparison_figure(reference, predicted, quantity, words=words, **same),
         "lower left": fig.residual_figure(reference, predicted, quantity, **same),
     }
-    points = {"upper left": (reference, predicted), "lower left": (reference, residual)}
     if choice.by_sn:
-        points["lower right"] = (found.sn_r, residual)
         made["upper right"] = sn_scatter_figure(
             _by_sn(found, choice), quantity, dispersion=_dispersion(found), dark=dark
         )
@@ -112,7 +116,36 @@ def draw(
         label = fig.QUANTITIES[quantity]
         made["upper right"] = distribution_figure(values, label, bins=30, dark=dark)
         made["lower right"] = coverage_figure(_coverage(found, choice), quantity, dark=dark)
-    return made, points
+    return made
+
+
+def makers(found: Population, choice: Choice, dark: bool) -> dict[str, Callable[[], hv.Overlay]]:
+    """What draws each of the four figures, without a ring: sessions share them."""
+    made: dict[str, hv.Overlay] = {}
+
+    def make(place: str) -> hv.Overlay:
+        with DRAWING:
+            if not made:
+                made.update(draw(found, choice, np.empty(0, int), None, dark))
+            return made[place]
+
+    return {place: partial(make, place) for place in PLACES}
+
+
+def blank() -> hv.Overlay:
+    """A figure in which nothing is drawn yet."""
+    with DRAWING:
+        return hv.Overlay([hv.Curve([])]).opts(fig.plot_options("", "", toolbar=None))
+
+
+def places(found: Population, choice: Choice) -> Points:
+    """Where the galaxies are in the figures that have them, by place."""
+    reference, predicted = choice.values(found)
+    residual = predicted - reference
+    points = {"upper left": (reference, predicted), "lower left": (reference, residual)}
+    if choice.by_sn:
+        points["lower right"] = (found.sn_r, residual)
+    return points
 
 
 def _by_sn(found: Population, choice: Choice) -> dict[str, pd.DataFrame]:

@@ -85,12 +85,13 @@ class ReviewDialog(View):
 
     def open(self) -> None:
         """Show the dialog."""
-        self.dialog.open = True
         if self.queue is not None and not self._unsaved:
             # Another page may have changed it.
             self._about = (self.queue, self.state.galaxy_id)
             self._fill(self.queue.note(self.state.galaxy_id))
-        self._refresh()
+        # First: what changes while the browser builds the dialog may be lost there.
+        self._bring_up_to_date()
+        self.dialog.open = True
 
     def toggle(self) -> None:
         """Mark the chosen galaxy, or take its mark away."""
@@ -165,9 +166,13 @@ class ReviewDialog(View):
             self.state.select(str(frame["id"].iat[event.row]))
 
     def _refresh(self, *_events: Any) -> None:
-        queue, galaxy_id = self.queue, self.state.galaxy_id
         # A dialog that nobody sees must not slow down every selection.
-        if queue is None or not self.dialog.open:
+        if self.dialog.open:
+            self._bring_up_to_date()
+
+    def _bring_up_to_date(self) -> None:
+        queue, galaxy_id = self.queue, self.state.galaxy_id
+        if queue is None:
             return
         if (queue, galaxy_id) != self._about:
             self._save()

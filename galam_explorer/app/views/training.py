@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import holoviews as hv
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
@@ -37,15 +40,15 @@ class TrainingView(View):
         self._runs: dict[str, RunView] = {}
         self._drawn: tuple[Any, ...] = ()
         self._poll: Any = None
-        with DRAWING:
-            self._figures = {
-                name: LiveFigure(
-                    curves.curves_figure((), (), "m1", name, dark=state.dark), f"training-{name}"
-                )
-                for name in _MEASURES
-            }
+        self._figures = {name: self.live(name) for name in _MEASURES}
         self._build()
         self.refresh()
+
+    @classmethod
+    def blanks(cls, dark: bool) -> dict[str, Callable[[], hv.Overlay]]:
+        return {
+            name: partial(curves.curves_figure, (), (), "m1", name, dark=dark) for name in _MEASURES
+        }
 
     def _build(self) -> None:
         small = {"size": "small", "margin": 0}

@@ -12,11 +12,16 @@ import pandas as pd
 import panel as pn
 
 from galam_explorer.app.background import compute
-from galam_explorer.app.live import DRAWING, LiveFigure, hold
+from galam_explorer.app.live import DRAWING, hold
 from galam_explorer.app.predicting import Judgement, judgement_of, truth_of
-from galam_explorer.app.stages import to_image
 from galam_explorer.app.views.base import View, bar, html_pane
 from galam_explorer.app.views.whatif_controls import WhatIfControls
+from galam_explorer.app.views.whatif_figures import (
+    PICTURES,
+    QUANTITIES,
+    WhatIfFigures,
+    draw_ahead,
+)
 from galam_explorer.app.views.whatif_text import (
     captions,
     cover_card,
@@ -28,17 +33,15 @@ from galam_explorer.app.views.whatif_text import (
 from galam_explorer.app.views.whatif_trace import TracePanel
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures import whatif as fig
-from galam_explorer.evaluate.figures.cutout import cutout_figure, cutout_sources
 from galam_explorer.evaluate.figures.whatif_path import whatif_figure
 from galam_explorer.evaluate.whatif import Outcome, feasible, what_ifs
 from galam_explorer.evaluate.whatif_change import WhatIf
 from galam_explorer.evaluate.whatif_sweep import describe_path, path_table
-from galam_explorer.records import CutoutStages, Galaxy, Prediction
+from galam_explorer.records import CutoutStages, Galaxy
 
 __all__ = ["WhatIfView"]
 
 _SETTLE_MS = 40
-_QUANTITIES = ("log_age", "m_h")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,28 +75,27 @@ class WhatIfView(View):
         self._galaxy: Galaxy | None = None
         self.shown: Shown | None = None
         self._key: tuple[str, str] = ("", "")
-        self._predictors: tuple[str, ...] = ()
         self._problem = ""
         self._pending: Any = None
         self.controls = WhatIfControls(self._on_knob, lambda error: state.notify("error", error))
         self.trace = TracePanel(state, self._remembering)
-        self._figures = {name: LiveFigure(self._draw(name), f"whatif-{name}") for name in _NAMES}
+        self._figures = WhatIfFigures(self._predictors(), state.dark)
         self._head = html_pane(styles={"min-width": "0"})
         self._said = html_pane(styles={"flex": "0 0 auto", "min-height": "17px"})
-        self._captions = {name: html_pane(styles={"flex": "0 0 auto"}) for name in _PICTURES}
+        self._captions = {name: html_pane(styles={"flex": "0 0 auto"}) for name in PICTURES}
         self._covers = {name: html_pane(styles=_COVER, sizing_mode="stretch_both")
-                        for name in _PICTURES}  # fmt: skip
+                        for name in PICTURES}  # fmt: skip
         self._legend = html_pane(styles={"flex": "0 0 auto", "padding-top": "3px"})
         self._card = html_pane(styles=_COVER, sizing_mode="stretch_both")
         self._layout = self._arrange()
 
     def _arrange(self) -> pn.Column:
         pictures = pn.Row(
-            *[self._picture(name) for name in _PICTURES], sizing_mode="stretch_width",
+            *[self._picture(name) for name in PICTURES], sizing_mode="stretch_width",
             styles={"gap": "10px", **_SHRINK, "flex": "1 1 0", "min-height": "112px"},
         )  # fmt: skip
         strips = pn.Row(
-            *[self._figures[quantity].pane for quantity in _QUANTITIES],
+            *[self._figures[quantity].pane for quantity in QUANTITIES],
             sizing_mode="stretch_width",
             styles={"gap": "12px", **_SHRINK, "flex": "0 0 auto",
                     "height": "clamp(122px, 19vh, 172px)"},
@@ -119,6 +121,11 @@ class WhatIfView(View):
             self._captions[name], inside, sizing_mode="stretch_both",
             styles={**_SHRINK, "flex": share},
         )  # fmt: skip
+
+    @classmethod
+    def draw_ahead(cls, state: Any) -> None:
+        if state.model is not None:
+            draw_ahead(state.model.predictors, state.dark)
 
     def close(self) -> None:
         self._galaxy = None
@@ -186,6 +193,11 @@ class WhatIfView(View):
 
     # -- drawing ---------------------------------------------------------------------
 
+    def _predictors(self) -> tuple[str, ...]:
+        """Of what there are predictions, or will be."""
+        found = None if self.shown is None else self.shown.after.predictions
+        return tuple(getattr(self.state.model, "predictors", ()) if found is None else found)
+
     def _against(self) -> dict[str, fig.Against]:
         fit = self.shown.judgement.population if self.shown is not None else None
         return {
@@ -193,63 +205,14 @@ class WhatIfView(View):
                 truth_of(self._galaxy, quantity),
                 float("nan") if fit is None else float(getattr(fit, quantity)),
             )
-            for quantity in _QUANTITIES
+            for quantity in QUANTITIES
         }
-
-    def _image(self, outcome: Outcome | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Arguments of the cutout's figure."""
-        if outcome is None or outcome.image is None:
-            return (np.zeros((64, 64, 3), np.uint8),), {"oriented": False}
-        cutout = outcome.galaxy.cutout
-        scale = float("nan") if cutout is None else cutout.scale / outcome.what.image_scale
-        mask = to_image(outcome.stages, outcome.image.shape)
-        return (outcome.image, scale), {"oriented": self._galaxy.origin != "local", **mask}
-
-    def _sides(self) -> dict[str, Outcome | None]:
-        shown = self.shown
-        return {
-            "before": None if shown is None else shown.before,
-            "after": None if shown is None else shown.after,
-        }
-
-    def _predictions(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        if self.shown is None:
-            return {}, dict.fromkeys(getattr(self.state.model, "predictors", ()), _WAITING)
-        return self.shown.before.predictions, self.shown.after.predictions
-
-    def _spectra(self) -> tuple[Any, Any]:
-        sides = self._sides()
-        return tuple(None if one is None else one.galaxy.spectrum for one in sides.values())
-
-    def _draw(self, name: str) -> hv.Overlay:
-        dark = self.state.dark
-        with DRAWING:
-            if name == "spectrum":
-                return fig.spectrum_pair_figure(*self._spectra(), dark=dark)
-            if name in ("before", "after"):
-                place, options = self._image(self._sides()[name])
-                return cutout_figure(*place, **options)
-            return fig.change_figure(*self._predictions(), name, self._against()[name], dark=dark)
 
     def _display(self) -> None:
         shown, galaxy = self.shown, self._galaxy
-        before, after = self._sides().values()
-        figures, against, dark = self._figures, self._against(), self.state.dark
-        predictions = self._predictions()
-        present = tuple(predictions[1])
-        if present != self._predictors:
-            self._predictors = present
-            for quantity in _QUANTITIES:
-                figures[quantity].redraw(self._draw(quantity))
-        for quantity in _QUANTITIES:
-            figures[quantity].update(
-                *fig.change_sources(*predictions, quantity, against[quantity], dark=dark)
-            )
-        figures["spectrum"].update(*fig.spectrum_pair_sources(*self._spectra()))
-        for name, outcome in (("before", before), ("after", after)):
-            place, options = self._image(outcome)
-            figures[name].update(*cutout_sources(*place, **options))
-        waiting = shown is None
+        before, after = (None, None) if shown is None else (shown.before, shown.after)
+        against, waiting = self._against(), shown is None
+        self._figures.show(before, after, against, self._predictors())
         split = "" if shown is None else shown.judgement.split
         self._head.object = heading_html(galaxy, after, waiting, split)
         self._said.object = said_html(before, after, (
@@ -275,14 +238,13 @@ class WhatIfView(View):
             )
 
     def recolour(self) -> None:
-        for name, live in self._figures.items():
-            live.redraw(self._draw(name))
-        self.trace.recolour()
+        self._figures.recolour(self.state.dark)
+        self._display()
 
     # -- export ----------------------------------------------------------------------
 
     def figure_names(self) -> list[str]:
-        return [*(live.name for live in self._figures.values()), self.trace.figure.name]
+        return [*(live.name for live in self._figures.by_name.values()), self.trace.figure.name]
 
     def _require(self) -> Shown:
         if self.shown is None:
@@ -316,8 +278,5 @@ class WhatIfView(View):
         )  # fmt: skip
 
 
-_WAITING = Prediction("", "", status="waiting")
-_PICTURES = ("spectrum", "before", "after")
-_NAMES = (*_PICTURES, *_QUANTITIES)
 _COVER = {"position": "absolute", "inset": "0", "z-index": "4", "pointer-events": "none"}
 _SHRINK = {"min-width": "0", "min-height": "0"}

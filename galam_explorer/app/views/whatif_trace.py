@@ -12,12 +12,13 @@ import panel as pn
 import panel_material_ui as pmui
 
 from galam_explorer.app.background import compute
-from galam_explorer.app.live import DRAWING, LiveFigure
+from galam_explorer.app.drawing import DRAWING, KEPT
+from galam_explorer.app.live import LiveFigure
 from galam_explorer.app.population import SETS, Population, load_population
 from galam_explorer.app.views.base import bar, escape, html_pane
 from galam_explorer.errors import GalamError
 from galam_explorer.evaluate.figures.whatif import PREDICTOR_NAMES, Against
-from galam_explorer.evaluate.figures.whatif_path import path_figure, path_keys, path_sources
+from galam_explorer.evaluate.figures.whatif_path import path_figure, path_sources
 from galam_explorer.evaluate.predict_survey import saved_predictions
 from galam_explorer.evaluate.whatif import Outcome, WhatIf, observed_sn
 from galam_explorer.evaluate.whatif_sweep import path_table, sweep
@@ -55,7 +56,8 @@ class TracePanel(pn.viewable.Viewer):
         self._drawn: tuple[Any, ...] = ()
         self._filling = False
         self._make()
-        self.figure = LiveFigure(self._element(), "whatif-path")
+        self._drawn = self._fixed()
+        self.figure = LiveFigure(self._element, "whatif-path", like=self._drawn)
         self._layout = pn.Column(
             bar(self._title, self._quantity, self._predictor, self._knob, self.button,
                 styles={"flex-wrap": "wrap", "padding": "4px 0 0"}),
@@ -250,7 +252,9 @@ class TracePanel(pn.viewable.Viewer):
             path = self.swept
         against = self._against.get(quantity, Against())
         cloud = self.clouds().get(quantity)
-        return (path, quantity, self.predictor, against, cloud), {"now": now}
+        # Lines of all predictors of the model: a figure serves every galaxy then.
+        keys = getattr(self.state.model, "predictors", ())
+        return (path, quantity, self.predictor, against, cloud), {"now": now, "keys": keys}
 
     def _element(self) -> hv.Overlay:
         arguments, options = self._arguments()
@@ -260,16 +264,21 @@ class TracePanel(pn.viewable.Viewer):
     def draw(self) -> None:
         """Bring the figure to what is known."""
         arguments, options = self._arguments()
-        path, quantity, predictor, against, cloud = arguments
-        # What a figure has for good: layers, words of the axis, the galaxies behind.
-        fixed = (quantity, predictor, against.name, tuple(path_keys(path)), self.knob,
-                 None if cloud is None else self._of, self.state.dark)  # fmt: skip
+        *_, against, cloud = arguments
+        fixed = self._fixed()
         if fixed != self._drawn:
             self._drawn = fixed
-            self.figure.redraw(self._element())
-        else:
-            self.figure.update(*path_sources(*arguments, **options, dark=self.state.dark))
+            few = cloud is None or len(cloud[0]) <= KEPT
+            self.figure.redraw(self._element, fixed if few else None)
+        self.figure.update(*path_sources(*arguments, **options, dark=self.state.dark))
         self._note.object = self._words(cloud, against)
+
+    def _fixed(self) -> tuple[Any, ...]:
+        """What a figure has for good: layers, words of the axis, the galaxies behind."""
+        (_, quantity, predictor, against, cloud), options = self._arguments()
+        behind = None if cloud is None else (*self._of, self._set())
+        return ("path", quantity, predictor, against.name, tuple(options["keys"]), self.knob,
+                behind, self.state.dark)  # fmt: skip
 
     def _words(self, cloud: Any, against: Against) -> str:
         marks = f"Δ from the {against.name}; " if against.name else ""

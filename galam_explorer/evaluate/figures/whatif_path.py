@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import holoviews as hv
@@ -35,9 +36,11 @@ _LEAST_REACH = 2.4
 _SAID = ("color", "fill", "who", "says")
 
 
-def path_keys(path: pd.DataFrame) -> list[str]:
-    """The predictors of a path, in the order of figures."""
-    there = set() if path.empty else set(path["predictor"])
+def path_keys(path: pd.DataFrame, keys: Sequence[str] | None = None) -> list[str]:
+    """The predictors of a path, or these, in the order of figures."""
+    if keys is None:
+        keys = () if path.empty else path["predictor"].tolist()
+    there = set(keys)
     return [key for key in PREDICTOR_NAMES if key in there]
 
 
@@ -79,6 +82,7 @@ def _layers(
     chosen: str,
     against: Against,
     now: pd.DataFrame | None,
+    keys: Sequence[str] | None,
     dark: bool,
 ) -> list[dict[str, Any]]:
     """Columns of what is drawn over the population, from the intervals to the words."""
@@ -93,7 +97,7 @@ def _layers(
     return [
         {"x0": bars["x"], "y0": bars["low"], "x1": bars["x"], "y1": bars["high"]},
         _columns(own[own["draw"] > 0], "x", "y"),
-        *[_columns(lines[lines["key"] == key], "x", "y") for key in path_keys(path)],
+        *[_columns(lines[lines["key"] == key], "x", "y") for key in path_keys(path, keys)],
         _columns(lines, "x", "y", *_SAID),
         _columns(by_key.head(1), "x", "y", "color"),
         _columns(by_key.tail(1), "x", "y", "color", "fill"),
@@ -145,15 +149,16 @@ def path_sources(
     cloud: Cloud | None = None,
     *,
     now: pd.DataFrame | None = None,
+    keys: Sequence[str] | None = None,
     dark: bool = False,
 ) -> tuple[list[dict[str, Any] | None], dict[str, Any]]:
     """Columns of the Bokeh sources of `path_figure`, and its axes; same parameters.
 
-    The population's layers are left alone, and the predictors must be the same.
+    The population's layers are left alone, and the predictors (`keys`) must be the same.
     """
     against = against or Against()
     axes = _axes(path, quantity, against, _used(path, against, cloud))
-    return [None] * 4 + _layers(path, quantity, chosen, against, now, dark), axes
+    return [None] * 4 + _layers(path, quantity, chosen, against, now, keys, dark), axes
 
 
 def path_figure(
@@ -164,6 +169,7 @@ def path_figure(
     cloud: Cloud | None = None,
     *,
     now: pd.DataFrame | None = None,
+    keys: Sequence[str] | None = None,
     legend: bool = True,
     dark: bool = False,
 ) -> hv.Overlay:
@@ -185,6 +191,8 @@ def path_figure(
         S/N and residual of other galaxies, each (n,); drawn where the path is one of S/N.
     now : DataFrame, optional
         A path of one step that is marked by diamonds.
+    keys : sequence of str, optional
+        Predictors that have a line; by default those of the path.
     legend : bool
         Whether the predictors are named in the figure.
 
@@ -203,7 +211,7 @@ def path_figure(
         color=style.current, line_width=1.5, line_dash="dashed"
     )
     below[1] = below[1].opts(color=style.unknown, alpha=0.55)
-    elements = _elements(path, quantity, chosen, against, now, dark)
+    elements = _elements(path, quantity, chosen, against, now, keys, dark)
     axes = _axes(path, quantity, against, used)
     short = "age" if quantity == "log_age" else "[M/H]"
     ylabel = f"Δ {short} (dex)"
@@ -228,17 +236,18 @@ def _elements(
     chosen: str,
     against: Against,
     now: pd.DataFrame | None,
+    keys: Sequence[str] | None,
     dark: bool,
 ) -> list[hv.Element]:
-    style, keys = style_for(dark), path_keys(path)
-    columns = _layers(path, quantity, chosen, against, now, dark)
+    style = style_for(dark)
+    columns = _layers(path, quantity, chosen, against, now, keys, dark)
     bars, others, steps, firsts, lasts, present, words = columns[0], columns[1], *columns[-5:]
     hue = dict(zip(PREDICTOR_NAMES, style.categories, strict=False))
     curves = [
         hv.Curve((one["x"], one["y"]), label=PREDICTOR_NAMES[key]).opts(
             color=hue[key], line_width=3 if key == chosen else 1.6
         )
-        for key, one in zip(keys, columns[2:-5], strict=True)
+        for key, one in zip(path_keys(path, keys), columns[2:-5], strict=True)
     ]
     filled = [by_column(line_color="color", fill_color="fill")]
     xy = ["x", "y"]
