@@ -26,11 +26,7 @@ from galam_explorer.app.views.filmstrip import Filmstrip  # noqa: E402
 from galam_explorer.app.views.fit import FitView  # noqa: E402
 from galam_explorer.app.views.galaxy import GalaxyView  # noqa: E402
 from galam_explorer.app.views.training import TrainingView  # noqa: E402
-from galam_explorer.app.views.whatif_figures import (  # noqa: E402
-    QUANTITIES,
-    WhatIfFigures,
-    draw_ahead,
-)
+from galam_explorer.app.views.whatif_figures import QUANTITIES, WhatIfFigures  # noqa: E402
 from galam_explorer.evaluate.figures.cutout import cutout_figure  # noqa: E402
 from galam_explorer.evaluate.figures.sky import sky_figure  # noqa: E402
 from galam_explorer.evaluate.figures.whatif import Against  # noqa: E402
@@ -191,29 +187,27 @@ def test_options_do_not_bring_back_the_galaxy_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("view", [AttentionView, FeaturesView, Filmstrip, FitView, TrainingView])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_what_was_drawn_ahead_is_not_drawn_again(view: Any, theme: str) -> None:
-    state = ExplorerState({}, theme=theme)
-    view.draw_ahead(state)
-    first = [live for name in view.blanks(state.dark) if (live := again(view, name, state.dark))]
-    assert len(first) == len(view.blanks(state.dark)) > 1
-    assert len({one.figure.id for one in first}) == len(first)
+@pytest.mark.parametrize("dark", [False, True])
+def test_what_one_session_has_drawn_is_not_drawn_again(view: Any, dark: bool) -> None:
+    names = list(view.blanks(dark))
+    makers = view.blanks(dark)
+    first = [LiveFigure(makers[name], name, like=(view.slug, name, dark)) for name in names]
+    again = [LiveFigure(never, name, like=(view.slug, name, dark)) for name in names]
+    assert len(names) > 1
+    assert len({one.figure.id for one in [*first, *again]}) == 2 * len(names)
+    for one, other in zip(first, again, strict=True):
+        assert contents(one.figure) == contents(other.figure)
 
 
-def again(view: Any, name: str, dark: bool) -> Any:
-    def make() -> hv.Overlay:
-        raise AssertionError(f"{name} is drawn again")
-
-    return LiveFigure(make, name, like=(view.slug, name, dark))
+def never(*_: Any) -> hv.Overlay:
+    raise AssertionError("it is drawn again")
 
 
-def test_the_what_if_view_is_drawn_ahead_for_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    draw_ahead(("m1", "m4"), dark=False)
-
-    def make(*_: Any) -> hv.Overlay:
-        raise AssertionError("drawn again")
-
-    monkeypatch.setattr(whatif_figures, "_blank", make)
+def test_the_figures_of_what_if_are_shared_by_models_that_predict_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    WhatIfFigures(("m1", "m4"), dark=False)
+    monkeypatch.setattr(whatif_figures, "_blank", never)
     figures = WhatIfFigures(("m1", "m4"), dark=False)
     assert figures["log_age"].figure.id != figures["m_h"].figure.id
     with pytest.raises(AssertionError, match="drawn again"):

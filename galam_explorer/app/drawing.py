@@ -19,7 +19,7 @@ from bokeh.util.serialization import make_id
 
 from galam_explorer.app.data import Cache
 
-__all__ = ["DRAWING", "KEPT", "Drawn", "draw", "draw_like", "prepare_pattern"]
+__all__ = ["DRAWING", "KEPT", "Drawn", "draw", "draw_like"]
 
 DRAWING = threading.RLock()
 """Held while HoloViews elements are made or drawn: its option store is shared by threads."""
@@ -66,12 +66,6 @@ def draw_like(key: Hashable, make: Callable[[], hv.Overlay]) -> Drawn:
         Makes the overlay, if none was drawn yet; called with `DRAWING` held.
     """
     return _copy(_PATTERNS.get(key, lambda: _pattern_of(make)))
-
-
-def prepare_pattern(key: Hashable, make: Callable[[], hv.Overlay]) -> None:
-    """Draw what `draw_like` will be asked for, if it is not there yet."""
-    if key not in _PATTERNS:
-        _PATTERNS.get(key, lambda: _pattern_of(make))
 
 
 def _pattern_of(make: Callable[[], hv.Overlay]) -> _Pattern:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import panel as pn
@@ -241,14 +240,9 @@ class Workspace:
         self._prepare(neighbours(self.state))
 
     def _prepare(self, galaxy_ids: list[str]) -> None:
-        beside = self.table.beside
-        pages = dict.fromkeys(one for galaxy_id in galaxy_ids for one in beside(galaxy_id))
-        look_ahead(self.state, galaxy_ids, lambda: self._draw_ahead(pages))
-
-    def _draw_ahead(self, pages: Iterable[str]) -> None:
-        self.table.prepare(pages)
-        for spec in self.specs.values():
-            spec.load().draw_ahead(self.state)
+        table = self.table
+        pages = dict.fromkeys(one for galaxy_id in galaxy_ids for one in table.beside(galaxy_id))
+        look_ahead(self.state, galaxy_ids, lambda: table.prepare(pages))
 
 
 class _BrokenView(View):

@@ -187,7 +187,7 @@ class Visit:
         code = """(name) => {
           const model = Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m)
           const view = model && Bokeh.index.find_one_by_id(model.id)
-          if (!view?.canvas_view || !Bokeh.index.roots.every((root) => root.is_idle)) { return {} }
+          if (!view?.canvas_view) { return {} }
           const box = view.canvas_view.el.getBoundingClientRect(), {bbox} = view.frame
           return {left: box.left + bbox.left, top: box.top + bbox.top, width: bbox.width,
             height: bbox.height, x0: model.x_range.start, x1: model.x_range.end,

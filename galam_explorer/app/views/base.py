@@ -15,7 +15,6 @@ import param
 
 from galam_explorer.app.background import compute
 from galam_explorer.app.bridge import Bridge
-from galam_explorer.app.drawing import prepare_pattern
 from galam_explorer.app.export import figure_html, table_bytes
 from galam_explorer.app.live import LiveFigure
 from galam_explorer.app.markup import Markup
@@ -168,12 +167,6 @@ class View(pn.viewable.Viewer):
     def blanks(cls, dark: bool) -> dict[str, Callable[[], hv.Overlay]]:
         """What makes each figure before there is anything to show, for `live`."""
         return {}
-
-    @classmethod
-    def draw_ahead(cls, state: ExplorerState) -> None:
-        """Draw in the background what the view will show first; must not touch the page."""
-        for name, make in cls.blanks(state.dark).items():
-            prepare_pattern((cls.slug, name, state.dark), make)
 
     def live(self, name: str, prepare: Callable[[Any], None] | None = None) -> LiveFigure:
         """One of `blanks`, drawn once for all sessions, to be filled by ``update``."""

@@ -16,12 +16,7 @@ from galam_explorer.app.live import DRAWING, hold
 from galam_explorer.app.predicting import Judgement, judgement_of, truth_of
 from galam_explorer.app.views.base import View, bar, html_pane
 from galam_explorer.app.views.whatif_controls import WhatIfControls
-from galam_explorer.app.views.whatif_figures import (
-    PICTURES,
-    QUANTITIES,
-    WhatIfFigures,
-    draw_ahead,
-)
+from galam_explorer.app.views.whatif_figures import PICTURES, QUANTITIES, WhatIfFigures
 from galam_explorer.app.views.whatif_text import (
     captions,
     cover_card,
@@ -121,11 +116,6 @@ class WhatIfView(View):
             self._captions[name], inside, sizing_mode="stretch_both",
             styles={**_SHRINK, "flex": share},
         )  # fmt: skip
-
-    @classmethod
-    def draw_ahead(cls, state: Any) -> None:
-        if state.model is not None:
-            draw_ahead(state.model.predictors, state.dark)
 
     def close(self) -> None:
         self._galaxy = None

@@ -9,7 +9,6 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
-from galam_explorer.app.drawing import prepare_pattern
 from galam_explorer.app.live import DRAWING, LiveFigure
 from galam_explorer.app.stages import to_image
 from galam_explorer.evaluate.figures import whatif as fig
@@ -17,7 +16,7 @@ from galam_explorer.evaluate.figures.cutout import cutout_figure, cutout_sources
 from galam_explorer.evaluate.whatif import Outcome
 from galam_explorer.records import Prediction
 
-__all__ = ["PICTURES", "QUANTITIES", "WhatIfFigures", "draw_ahead"]
+__all__ = ["PICTURES", "QUANTITIES", "WhatIfFigures"]
 
 PICTURES = ("spectrum", "before", "after")
 QUANTITIES = ("log_age", "m_h")
@@ -108,10 +107,3 @@ def _pattern(name: str, predictors: tuple[str, ...], dark: bool) -> tuple[Any, H
     elif name in QUANTITIES:
         like = ("whatif", name, predictors, dark)
     return partial(_blank, name, predictors, dark), like
-
-
-def draw_ahead(predictors: Iterable[str], dark: bool) -> None:
-    """Draw what the view needs before anybody opens it."""
-    for name in _NAMES:
-        blank, like = _pattern(name, tuple(predictors), dark)
-        prepare_pattern(like, blank)
