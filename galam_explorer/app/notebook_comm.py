@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
-from pyviz_comms import JupyterComm, JupyterCommManager
+from pyviz_comms import JupyterComm, JupyterCommJS, JupyterCommManager
 
-__all__ = ["PATIENCE_JS", "PatientComm", "be_patient"]
+__all__ = ["PATIENCE_JS", "OrderlyComm", "PatientComm", "be_patient", "in_turn"]
 
 _CLOSED = object()
+_TURN = threading.RLock()
+
+
+def in_turn(change: Callable[[], Any]) -> None:
+    """Change what a cell shows while nothing else does.
+
+    JupyterLab hands what a browser says to a thread of its own ("subshell"), beside the one
+    that runs cells and takes the results of background work: of two changes at once Panel
+    and param lose one.
+    """
+    with _TURN:
+        change()
+
+
+class OrderlyComm(JupyterCommJS):
+    """Takes what the browser says in turn with all other changes."""
+
+    def _handle_msg(self, msg: Any) -> None:
+        in_turn(lambda: super(OrderlyComm, self)._handle_msg(msg))
 
 
 class PatientComm(JupyterComm):
@@ -46,8 +67,9 @@ class PatientComm(JupyterComm):
 
 
 def be_patient() -> None:
-    """Let every widget that is displayed from now on have such a comm."""
+    """Let every widget that is displayed from now on have such comms."""
     JupyterCommManager.server_comm = PatientComm
+    JupyterCommManager.client_comm = OrderlyComm
 
 
 PATIENCE_JS = """

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
+from galam_explorer.app.notebook_comm import in_turn
+
 __all__ = ["Surroundings", "follow_page", "kernel_schedule"]
 
 
@@ -42,4 +44,4 @@ def kernel_schedule() -> Callable[[Callable[[], None]], None]:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return lambda change: change()
-    return lambda change: loop.call_soon_threadsafe(change)
+    return lambda change: loop.call_soon_threadsafe(in_turn, change)

@@ -39,8 +39,15 @@ READY = """() => window.Bokeh && Bokeh.index && Bokeh.index.roots.length > 0
   && Bokeh.index.roots[0].is_idle"""
 
 
-PATIENCE_MS = 180_000
+PATIENCE_MS = int(os.environ.get("GALAM_TEST_PATIENCE_MS", "180000"))
 """How long anything may take on a loaded machine; what is wrong never comes."""
+FIND = """(name) => {
+  const found = Bokeh.documents.flatMap((doc) => [...doc._all_models.values()])
+    .filter((model) => model.name === name)
+  const shown = found.filter((model) => Bokeh.index.find_one_by_id(model.id))
+  return [found, shown].find((some) => some.length === 1)?.[0] ?? null
+}"""
+"""The figure of a name; on a slow connection an old one can be there for a moment, too."""
 _MARKS = {
     "Galaxy": "[data-galaxy]",
     "Preprocessing": "[data-verdict]",
@@ -166,17 +173,24 @@ class Visit:
 
     def columns(self, figure: str, index: int) -> dict[str, list[Any]]:
         """Columns of one layer of a figure, as the browser has them."""
-        code = """([name, index]) => {
-          const model = Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m)
+        code = f"""([name, index]) => {{
+          const model = ({FIND})(name)
+          if (!model) {{ return null }}
           const glyphs = model.renderers.filter((r) => r.data_source)
-          const {data} = glyphs[index].data_source
+          const {{data}} = glyphs[index].data_source
           return Object.fromEntries([...Object.entries(data)].map(([k, v]) => [k, Array.from(v)]))
-        }"""
-        return dict(self.page.evaluate(code, [figure, index]))
+        }}"""
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while (found := self.page.evaluate(code, [figure, index])) is None:
+            if time.monotonic() > end:
+                raise AssertionError(f"there is no figure {figure}")
+            self.page.wait_for_timeout(50)
+        return dict(found)
 
     def ring(self, expected: list[float]) -> None:
         """Wait until the ring on the map is where it should be."""
-        for _ in range(PATIENCE_MS // 50):
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while time.monotonic() < end:
             if self.columns("sky", 7)["x"] == pytest.approx(expected, abs=1e-9):
                 return
             self.page.wait_for_timeout(50)
@@ -184,17 +198,17 @@ class Visit:
 
     def frame(self, figure: str) -> dict[str, float]:
         """Position of a figure's frame on the page, and its ranges, once it stays where it is."""
-        code = """(name) => {
-          const model = Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m)
-          const view = model && Bokeh.index.find_one_by_id(model.id)
-          if (!view?.canvas_view) { return {} }
-          const box = view.canvas_view.el.getBoundingClientRect(), {bbox} = view.frame
-          return {left: box.left + bbox.left, top: box.top + bbox.top, width: bbox.width,
+        code = f"""(name) => {{
+          const model = ({FIND})(name), view = model && Bokeh.index.find_one_by_id(model.id)
+          if (!view?.canvas_view) {{ return {{}} }}
+          const box = view.canvas_view.el.getBoundingClientRect(), {{bbox}} = view.frame
+          return {{left: box.left + bbox.left, top: box.top + bbox.top, width: bbox.width,
             height: bbox.height, x0: model.x_range.start, x1: model.x_range.end,
-            y0: model.y_range.start, y1: model.y_range.end}
-        }"""
+            y0: model.y_range.start, y1: model.y_range.end}}
+        }}"""
         before: dict[str, float] = {}
-        for _ in range(PATIENCE_MS // 200):
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while time.monotonic() < end:
             found = dict(self.page.evaluate(code, figure))
             if found and found == before:
                 return found
