@@ -267,3 +267,17 @@ def test_export_code_and_themes(view: Any) -> None:
     assert made["after"].predictions["m1"].log_age == pytest.approx(mine, rel=1e-4)
     assert len(made["path"]) == len(view.trace.swept)
     assert len(made["figure"]) >= 5
+
+
+def test_the_survey_stands_behind_paths_along_sn_only(view: Any, model: Any) -> None:
+    """Also where the figure was drawn while the answer was awaited."""
+    view.trace.behind.clicks += 1
+    behind = columns(view.trace.figure, 1)
+    assert np.isfinite(behind["x"]).sum() > 5
+    go(view, IMAGE_ONLY)
+    assert view.trace.knob == "image_scale"
+    assert "image" in view.trace.figure.figure.xaxis[0].axis_label.lower()
+    assert len(columns(view.trace.figure, 1)["x"]) == 0
+    go(view, WITH_BOTH)
+    view.trace._knob.value = "sn"
+    assert np.isfinite(columns(view.trace.figure, 1)["x"]).sum() > 5

@@ -63,14 +63,12 @@ def draw_like(key: Hashable, make: Callable[[], hv.Overlay]) -> Drawn:
     key : hashable
         Must name everything that the overlay depends on.
     make : callable
-        Makes the overlay, if none was drawn yet; called with `DRAWING` held.
+        Makes the overlay, if none was drawn yet.
     """
-    return _copy(_PATTERNS.get(key, lambda: _pattern_of(make)))
+    return _copy(_PATTERNS.get(key, lambda: _pattern_of(draw(make()))))
 
 
-def _pattern_of(make: Callable[[], hv.Overlay]) -> _Pattern:
-    with DRAWING:
-        drawn = draw(make())
+def _pattern_of(drawn: Drawn) -> _Pattern:
     found = Serializer(deferred=True).serialize(drawn.figure)
     return _Pattern(found.content, found.buffers or [], [one.id for one in drawn.sources])
 

@@ -78,7 +78,8 @@ def _lean_values(values: Any) -> Any:
 
 def _drawn(overlay: hv.Overlay | Callable[[], hv.Overlay], like: Hashable) -> Drawn:
     make = overlay if callable(overlay) else lambda: overlay
-    return draw(make()) if like is None else draw_like(like, make)
+    with DRAWING:
+        return draw(make()) if like is None else draw_like(like, make)
 
 
 class _Pane(pn.pane.Bokeh):
@@ -104,7 +105,8 @@ class LiveFigure:
     Parameters
     ----------
     overlay : hv.Overlay or callable
-        From one of the figure functions, or what makes it; later ones must have the same layers.
+        From one of the figure functions, or what makes it (called with `DRAWING` held); later
+        ones must have the same layers.
     name : str
         Name of the Bokeh figure, by which the browser finds it (export, tests).
     prepare : callable, optional

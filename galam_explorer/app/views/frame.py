@@ -65,10 +65,10 @@ class TopBar:
         self._search.param.watch(self._searched, "enter_pressed")
         step = {"color": "light"}
         self.items: list[Any] = [
-            _what("Survey"),
+            _caption("Survey"),
             *self._survey_items(),
             self._badge,
-            _what("Model"),
+            _caption("Model"),
             *self._model_items(),
             pn.Spacer(sizing_mode="stretch_width"),
             self._search,
@@ -160,7 +160,7 @@ def _picker(options: list[str], value: str | None, about: str) -> Any:
     )  # fmt: skip
 
 
-def _what(text: str) -> Any:
+def _caption(text: str) -> Any:
     """What the next item of the bar names, where there is room to say it."""
     return html_pane(
         f'<div class="g narrow-hides" style="color:#ffffff;font-size:12px">{escape(text)}</div>'

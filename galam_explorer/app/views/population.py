@@ -13,7 +13,7 @@ from bokeh.events import SelectionGeometry, Tap
 
 from galam_explorer.app.background import Progress, compute
 from galam_explorer.app.colours import RESIDUALS, Residual
-from galam_explorer.app.drawing import KEPT
+from galam_explorer.app.drawing import DRAWING, KEPT
 from galam_explorer.app.live import LiveFigure
 from galam_explorer.app.population import SETS, Population, load_population, population_code
 from galam_explorer.app.views.base import View, empty_card, html_pane, icon_button
@@ -181,11 +181,11 @@ class PopulationView(View):
             bool(self._clip.value), self._right.value == _RIGHT[0],
         )  # fmt: skip
 
-    def _elements(self, words: bool = False) -> dict[str, hv.Overlay]:
-        """The four figures."""
+    def _elements(self) -> dict[str, hv.Overlay]:
+        """The four figures as they are exported, with words."""
         state = self.state
         rows = np.array([state.data.survey.row(one) for one in state.cohort], int)
-        return draw(self._found, self._choice(), rows, state.row, state.dark, words)
+        return draw(self._found, self._choice(), rows, state.row, state.dark, words=True)
 
     def _draw(self) -> None:
         chosen = self._model.value and self._against.value
@@ -290,7 +290,8 @@ class PopulationView(View):
 
     def element(self) -> hv.Layout:
         self._require()
-        return fig.layout(list(self._elements(words=True).values()), columns=2)
+        with DRAWING:
+            return fig.layout(list(self._elements().values()), columns=2)
 
     def table(self) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
         self._require()

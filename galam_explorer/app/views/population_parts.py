@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from galam_explorer.app.columns import COLUMNS, Column
-from galam_explorer.app.drawing import DRAWING
 from galam_explorer.app.population import SETS, Population
 from galam_explorer.app.views.base import escape
 from galam_explorer.evaluate.contrast import contrast
@@ -124,18 +123,16 @@ def makers(found: Population, choice: Choice, dark: bool) -> dict[str, Callable[
     made: dict[str, hv.Overlay] = {}
 
     def make(place: str) -> hv.Overlay:
-        with DRAWING:
-            if not made:
-                made.update(draw(found, choice, np.empty(0, int), None, dark))
-            return made[place]
+        if not made:
+            made.update(draw(found, choice, np.empty(0, int), None, dark))
+        return made[place]
 
     return {place: partial(make, place) for place in PLACES}
 
 
 def blank() -> hv.Overlay:
     """A figure in which nothing is drawn yet."""
-    with DRAWING:
-        return hv.Overlay([hv.Curve([])]).opts(fig.plot_options("", "", toolbar=None))
+    return hv.Overlay([hv.Curve([])]).opts(fig.plot_options("", "", toolbar=None))
 
 
 def places(found: Population, choice: Choice) -> Points:

@@ -24,7 +24,9 @@ A view
       ``state.notify(kind, text)``; it never keeps a row number;
     - draws with pure functions of ``galam_explorer.evaluate.figures`` through
       `galam_explorer.app.live.LiveFigure` (new data: ``update``; other colours:
-      ``redraw`` in ``recolour()``); figure names must be unique on the page;
+      ``redraw`` in ``recolour()``); figure names must be unique on the page. Figures
+      that are empty at first can be named in ``blanks`` and made by ``self.live(name)``:
+      they are drawn once for all sessions then;
     - offers ``figure_names()``, ``element()``, ``table()`` and ``code()`` for
       export, and puts ``self.menu()`` into its title row;
     - with ``needs_model``, is built only once ``state.model`` is there; the

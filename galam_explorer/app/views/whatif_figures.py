@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import holoviews as hv
 import numpy as np
 
-from galam_explorer.app.live import DRAWING, LiveFigure
+from galam_explorer.app.live import LiveFigure
 from galam_explorer.app.stages import to_image
 from galam_explorer.evaluate.figures import whatif as fig
 from galam_explorer.evaluate.figures.cutout import cutout_figure, cutout_sources
@@ -37,11 +37,10 @@ class WhatIfFigures:
 
     def __init__(self, predictors: Iterable[str], dark: bool) -> None:
         self._predictors, self._dark = tuple(predictors), dark
-        self.by_name = {name: LiveFigure(*self._new(name, f"whatif-{name}")) for name in _NAMES}
-
-    def _new(self, name: str, *called: str) -> tuple[Any, ...]:
-        blank, like = _pattern(name, self._predictors, self._dark)
-        return (blank, *called, None, like) if called else (blank, like)
+        self.by_name = {
+            name: LiveFigure(self._blank(name), f"whatif-{name}", like=self._like(name))
+            for name in _NAMES
+        }
 
     def __getitem__(self, name: str) -> LiveFigure:
         return self.by_name[name]
@@ -55,7 +54,7 @@ class WhatIfFigures:
         if predictors != self._predictors:
             self._predictors = predictors
             for quantity in QUANTITIES:
-                self.by_name[quantity].redraw(*self._new(quantity))
+                self._redraw(quantity)
         said = (
             ({}, dict.fromkeys(predictors, _WAITING))
             if before is None or after is None
@@ -74,8 +73,21 @@ class WhatIfFigures:
     def recolour(self, dark: bool) -> None:
         """Draw all anew in the other theme; they must be filled after that."""
         self._dark = dark
-        for name, live in self.by_name.items():
-            live.redraw(*self._new(name))
+        for name in self.by_name:
+            self._redraw(name)
+
+    def _redraw(self, name: str) -> None:
+        self.by_name[name].redraw(self._blank(name), self._like(name))
+
+    def _blank(self, name: str) -> Callable[[], hv.Overlay]:
+        """What draws a figure without data."""
+        return partial(_blank, name, self._predictors, self._dark)
+
+    def _like(self, name: str) -> Hashable:
+        """All that such a figure depends on."""
+        if name in QUANTITIES:
+            return ("whatif", name, self._predictors, self._dark)
+        return ("whatif", name, self._dark) if name == "spectrum" else "whatif-image"
 
 
 def _image(outcome: Outcome | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -90,20 +102,9 @@ def _image(outcome: Outcome | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def _blank(name: str, predictors: tuple[str, ...], dark: bool) -> hv.Overlay:
-    with DRAWING:
-        if name == "spectrum":
-            return fig.spectrum_pair_figure(None, None, dark=dark)
-        if name in PICTURES:
-            return cutout_figure(_NO_IMAGE, oriented=False)
-        waiting = dict.fromkeys(predictors, _WAITING)
-        return fig.change_figure({}, waiting, name, fig.Against(), dark=dark)
-
-
-def _pattern(name: str, predictors: tuple[str, ...], dark: bool) -> tuple[Any, Hashable]:
-    """What draws a figure without data, and the name of what comes of it."""
-    like: Hashable = "whatif-image"
     if name == "spectrum":
-        like = ("whatif", name, dark)
-    elif name in QUANTITIES:
-        like = ("whatif", name, predictors, dark)
-    return partial(_blank, name, predictors, dark), like
+        return fig.spectrum_pair_figure(None, None, dark=dark)
+    if name in PICTURES:
+        return cutout_figure(_NO_IMAGE, oriented=False)
+    waiting = dict.fromkeys(predictors, _WAITING)
+    return fig.change_figure({}, waiting, name, fig.Against(), dark=dark)

@@ -12,7 +12,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from galam_explorer.app.background import compute
-from galam_explorer.app.drawing import DRAWING, KEPT
+from galam_explorer.app.drawing import KEPT
 from galam_explorer.app.live import LiveFigure
 from galam_explorer.app.population import SETS, Population, load_population
 from galam_explorer.app.views.base import bar, escape, html_pane
@@ -53,10 +53,9 @@ class TracePanel(pn.viewable.Viewer):
         self.asked: tuple[str, WhatIf, int] | None = None
         self._population: Population | None = None
         self._of: tuple[str, str] = ("", "")
-        self._drawn: tuple[Any, ...] = ()
         self._filling = False
         self._make()
-        self._drawn = self._fixed()
+        self._drawn: tuple[Any, ...] = self._fixed()
         self.figure = LiveFigure(self._element, "whatif-path", like=self._drawn)
         self._layout = pn.Column(
             bar(self._title, self._quantity, self._predictor, self._knob, self.button,
@@ -251,15 +250,15 @@ class TracePanel(pn.viewable.Viewer):
             now = path_table(self._outcomes[1:], self.knob)
             path = self.swept
         against = self._against.get(quantity, Against())
-        cloud = self.clouds().get(quantity)
+        # While the answer is awaited the path is empty and does not say along what it goes.
+        cloud = self.clouds().get(quantity) if self.knob == "sn" else None
         # Lines of all predictors of the model: a figure serves every galaxy then.
         keys = getattr(self.state.model, "predictors", ())
         return (path, quantity, self.predictor, against, cloud), {"now": now, "keys": keys}
 
     def _element(self) -> hv.Overlay:
         arguments, options = self._arguments()
-        with DRAWING:
-            return path_figure(*arguments, **options, legend=False, dark=self.state.dark)
+        return path_figure(*arguments, **options, legend=False, dark=self.state.dark)
 
     def draw(self) -> None:
         """Bring the figure to what is known."""
@@ -268,15 +267,15 @@ class TracePanel(pn.viewable.Viewer):
         fixed = self._fixed()
         if fixed != self._drawn:
             self._drawn = fixed
-            few = cloud is None or len(cloud[0]) <= KEPT
-            self.figure.redraw(self._element, fixed if few else None)
+            shared = cloud is None or (self._population.key and len(cloud[0]) <= KEPT)
+            self.figure.redraw(self._element, fixed if shared else None)
         self.figure.update(*path_sources(*arguments, **options, dark=self.state.dark))
         self._note.object = self._words(cloud, against)
 
     def _fixed(self) -> tuple[Any, ...]:
         """What a figure has for good: layers, words of the axis, the galaxies behind."""
         (_, quantity, predictor, against, cloud), options = self._arguments()
-        behind = None if cloud is None else (*self._of, self._set())
+        behind = None if cloud is None else (*self._population.key, self._set())
         return ("path", quantity, predictor, against.name, tuple(options["keys"]), self.knob,
                 behind, self.state.dark)  # fmt: skip
 
@@ -286,7 +285,7 @@ class TracePanel(pn.viewable.Viewer):
         if self.swept is not None:
             marks += ", diamond: now"
             marks += "; dots: other noise" if self.knob == "sn" else ""
-        if cloud is not None and self.knob == "sn":
+        if cloud is not None:
             count = int(np.isfinite(cloud[0] + cloud[1]).sum())
             which = SETS["test"] if self._set() == "test" else "galaxies of the survey"
             marks += f"; grey: {count:,} {which}"
@@ -297,10 +296,6 @@ class TracePanel(pn.viewable.Viewer):
             f'<div class="g" data-path="{state}" style="font-size:12px"><span class="soft">'
             f"{escape(marks[:1].upper() + marks[1:])}.</span></div>"
         )
-
-    def recolour(self) -> None:
-        """Follow a change of the page's theme."""
-        self.draw()
 
 
 _SHRINK = {"min-width": "0", "min-height": "0"}
